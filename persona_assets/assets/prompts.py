@@ -1,0 +1,39 @@
+"""One prompt per customer."""
+
+import dagster as dg
+from pydantic import Field
+
+from persona_assets import schemas
+from persona_assets.assets.tables import described, materialized
+from persona_assets.settings import Settings
+from persona_assets.warehouse import Warehouse, read_query
+
+GROUP = "emails"
+
+
+class LifecycleConfig(dg.Config):
+    """Where one stage of a customer's life ends and the next begins."""
+
+    new_months: float = Field(
+        default=3, gt=0, description="A first order this recent makes a new customer."
+    )
+    active_months: float = Field(
+        default=6, gt=0, description="Without an order for longer, a customer is slipping away."
+    )
+    lapsed_months: float = Field(
+        default=12, gt=0, description="Without an order for longer, a customer is long gone."
+    )
+    loyal_orders: int = Field(
+        default=3, ge=2, description="So many orders make a loyal customer."
+    )
+
+
+@dg.asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
+def final_prompts(
+    config: LifecycleConfig,
+    settings: dg.ResourceParam[Settings],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.MaterializeResult:
+    parameters = {**config.model_dump(), "salt": settings.salt}
+    receipt = warehouse.create("final_prompts", read_query("final_prompts"), parameters)
+    return materialized(warehouse, schemas.final_prompts, receipt, query="final_prompts")

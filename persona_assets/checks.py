@@ -1,0 +1,172 @@
+"""Asset checks: every table against its pandera model, and the claims that cross tables.
+
+All of them run inside the warehouse and block what comes after. A failure names the rule, how many
+rows break it and up to five of them, with addresses masked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import ibis
+from pandera.errors import SchemaError, SchemaErrors
+
+from persona_assets import schemas
+from persona_assets.assets.tables import as_markdown
+from persona_assets.partitions import LANGUAGE_PARTITIONS
+from persona_assets.warehouse import Query, Warehouse, read_query
+from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
+
+_SHOWN = 5
+_PARTITIONED = {"emails": LANGUAGE_PARTITIONS}
+
+# Each is a file in sql/checks that returns the rows that break the claim.
+CLAIMS = {
+    "every_customer_is_in_exactly_one_segment": "customer_segments",
+    "every_segment_is_labelled": "segment_labels",
+    "segment_labels_are_distinct": "segment_labels",
+    "no_prompt_holds_an_address": "final_prompts",
+    "every_customer_gets_one_email": "emails",
+    "every_email_traces_to_its_source": "emails",
+    "every_email_is_in_its_language": "emails",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A rule, how many rows break it, and up to five of them."""
+
+    rule: str
+    count: int
+    rows: list[dict[str, Any]]
+
+
+def schema_failures(model: type[schemas.Table], table: ibis.Table) -> list[Failure]:
+    """What in the table breaks its model, computed in the warehouse."""
+    try:
+        model.validate(table, lazy=True)
+    except SchemaErrors as errors:
+        return [_failure(model, table, error) for error in errors.schema_errors]
+    except SchemaError as error:
+        return [_failure(model, table, error)]
+    return []
+
+
+def claim_failures(warehouse: Warehouse, query: Query, parameters: dict) -> list[Failure]:
+    """What breaks the claim of a query that returns the rows that break it."""
+    rows = warehouse.read(query, parameters)
+    if not rows.num_rows:
+        return []
+    return [Failure(query.name.split("/")[-1], rows.num_rows, rows.slice(0, _SHOWN).to_pylist())]
+
+
+def _failure(model: type[schemas.Table], table: ibis.Table, error: SchemaError) -> Failure:
+    column = error.column_name if hasattr(error, "column_name") else error.schema.name
+    reason = error.reason_code.name if error.reason_code else ""
+    if column not in table.columns:
+        keys = schemas.key(model)
+        if reason == "DUPLICATES":
+            counted = table.group_by(keys).agg(rows=table.count())
+            broken = counted.filter(counted.rows > 1)
+            return _counted(f"{', '.join(keys)} is unique", broken)
+        return Failure(str(error).splitlines()[0], 1, [])
+    if reason == "SERIES_CONTAINS_NULLS":
+        return _counted(f"{column} is never NULL", table.filter(table[column].isnull()))
+    if error.check is not None and hasattr(error.check, "n_failure_cases"):
+        check = error.check
+        limit, check.n_failure_cases = check.n_failure_cases, None
+        try:
+            values = check(table, column).failure_cases
+        finally:
+            check.n_failure_cases = limit
+        count = int(values.count().execute())
+        shown = values.distinct().limit(_SHOWN).to_pyarrow()[column].to_pylist()
+        broken = table.filter(table[column].isin(shown)).limit(_SHOWN)
+        wanted = list(dict.fromkeys([*schemas.key(model), column]))
+        return Failure(
+            f"{column}: {check.error or check}", count, broken[wanted].to_pyarrow().to_pylist()
+        )
+    return Failure(str(error).splitlines()[0], 1, [])
+
+
+def _counted(rule: str, broken: ibis.Table) -> Failure:
+    count = int(broken.count().execute())
+    return Failure(rule, count, broken.limit(_SHOWN).to_pyarrow().to_pylist())
+
+
+def _result(failures: list[Failure]) -> dg.AssetCheckResult:
+    if not failures:
+        return dg.AssetCheckResult(passed=True)
+    said = "; ".join(f"{f.rule}: broken by {f.count:,} row(s)" for f in failures)
+    return dg.AssetCheckResult(
+        passed=False,
+        description=said,
+        metadata={
+            f.rule: dg.MetadataValue.md(f"{f.count:,} row(s)\n\n{as_markdown(f.rows)}")
+            for f in failures
+        },
+    )
+
+
+def _check(asset: str, name: str, description: str, evaluate: Callable) -> Any:
+    partitions = _PARTITIONED.get(asset)
+
+    @dg.asset_check(
+        asset=asset,
+        name=name,
+        description=description,
+        blocking=True,
+        partitions_def=partitions,
+    )
+    def run(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.AssetCheckResult:
+        return _result(evaluate(warehouse, context.partition_key if partitions else None))
+
+    return run
+
+
+def _schema_check(model: type[schemas.Table], dataset: str) -> Any:
+    name = model.__name__
+
+    def evaluate(warehouse: Warehouse, partition: str | None) -> list[Failure]:
+        with warehouse.ibis_table(name, dataset) as table:
+            if partition is not None:
+                table = table.filter(table.language == partition)
+            return schema_failures(model, table)
+
+    return _check(
+        name, "schema", "Columns, types and bounds are those of the pandera model.", evaluate
+    )
+
+
+def _claim_check(claim: str, asset: str) -> Any:
+    query = read_query(f"checks/{claim}")
+
+    def evaluate(warehouse: Warehouse, partition: str | None) -> list[Failure]:
+        return claim_failures(warehouse, query, {"language": partition})
+
+    comment = " ".join(
+        line.removeprefix("-- ") for line in query.text.splitlines() if line.startswith("-- ")
+    )
+    return _check(asset, claim, f"There are none of: {comment}", evaluate)
+
+
+def build_checks() -> list[Any]:
+    """Every asset check of the graph."""
+    ours = [
+        schemas.countries,
+        schemas.parametric,
+        schemas.cluster_metrics,
+        schemas.centroids,
+        schemas.customer_segments,
+        schemas.segment_labels,
+        schemas.final_prompts,
+        schemas.emails,
+    ]
+    return [
+        *(_schema_check(model, SOURCE_DATASET) for model in schemas.SOURCES),
+        *(_schema_check(model, OUR_DATASET) for model in ours),
+        *(_claim_check(claim, asset) for claim, asset in CLAIMS.items()),
+    ]

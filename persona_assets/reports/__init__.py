@@ -1,0 +1,1 @@
+"""Pages and pictures for people: the e-mails, the segments, the choice of k."""

@@ -1,0 +1,130 @@
+"""Every setting, its environment variable (prefix PERSONA_), default and meaning."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from persona_assets.errors import InputError
+
+
+class Settings(BaseSettings):
+    """What a run needs to know. Reading it touches neither disk (beyond .env) nor network."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PERSONA_", env_file=".env", extra="ignore", env_ignore_empty=True
+    )
+
+    warehouse: Literal["duckdb"] = Field(
+        "duckdb", description="Where the tables live: duckdb, a file in the home."
+    )
+    home: Path = Field(
+        Path(".persona"),
+        description="Folder of the warehouse file, the reports and Dagster's own storage.",
+    )
+    source: Path | None = Field(
+        None,
+        description="Folder with users, orders, order_items, products and events as Parquet or "
+        "CSV; unset: the sample shop is generated.",
+    )
+    as_of: date | None = Field(
+        None,
+        description="The day the customers are described on (YYYY-MM-DD); unset: the day of the "
+        "newest order.",
+    )
+    sample_customers: int = Field(10_000, ge=1, description="Customers of the sample shop.")
+    sample_seed: int = Field(7, ge=0, description="Seed of the sample shop.")
+    excluded_statuses: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("Cancelled", "Returned"),
+        description="Order statuses that count nowhere, comma-separated.",
+    )
+    k_min: int = Field(2, ge=2, description="Smallest number of segments to try.")
+    k_max: int = Field(12, ge=2, description="Largest number of segments to try.")
+    labels_file: Path | None = Field(
+        None,
+        description="CSV with segment, label and designation, to label by hand; unset: by rules.",
+    )
+    writer: Literal["offline"] = Field(
+        "offline", description="Who writes: offline, templates in nine languages."
+    )
+    salt: str = Field(
+        "persona", description="Salt of the hash that picks customers for --customers."
+    )
+    shop_name: str = Field("theLook", description="The shop's name, as customers know it.")
+    shop_url: str = Field("https://shop.example", description="Where the button leads.")
+    postal_address: str = Field(
+        "theLook, 1 Example Street, Example City",
+        description="Postal address in the footer of every e-mail.",
+    )
+    unsubscribe_url: str = Field(
+        "https://shop.example/unsubscribe", description="Link in the footer to stop the e-mails."
+    )
+    lock_seconds: float = Field(
+        60, ge=0, description="How long to wait, in seconds, while another run is writing."
+    )
+
+    @field_validator("excluded_statuses", mode="before")
+    @classmethod
+    def _split(cls, value):
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def warehouse_file(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+
+def load_settings(**overrides) -> Settings:
+    """Settings from the environment and .env; an override that is None is left alone.
+
+    Raises InputError with one line per setting that is wrong.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(problem) for problem in error.errors())) from None
+    if settings.k_min > settings.k_max:
+        raise InputError(
+            f"PERSONA_K_MIN is {settings.k_min} and PERSONA_K_MAX is {settings.k_max}: "
+            "the smallest number of segments must not exceed the largest."
+        )
+    return settings
+
+
+def prepare_home(settings: Settings) -> None:
+    """Create the home with Dagster's storage in it.
+
+    Raises InputError when the home cannot be written.
+    """
+    try:
+        for folder in (settings.home, settings.reports, settings.dagster_home):
+            folder.mkdir(parents=True, exist_ok=True)
+        config = settings.dagster_home / "dagster.yaml"
+        if not config.exists():
+            config.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+        probe = settings.home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"The home {settings.home} cannot be written ({error.strerror}): set PERSONA_HOME "
+            "to a folder that you may write to."
+        ) from None
+
+
+def _explain(problem: dict) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"PERSONA_{name.upper()} is {problem.get('input')!r}: {message}."

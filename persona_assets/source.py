@@ -1,0 +1,187 @@
+"""The shop's five tables: where they come from, and what is refused before anything is written.
+
+A source is a folder of Parquet or CSV. Without one, the sample shop is generated into the home
+and read the same way.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from persona_assets import sample
+from persona_assets.errors import InputError
+from persona_assets.schemas import SOURCES, Table, columns, key
+from persona_assets.settings import Settings
+
+_ENDINGS = ("parquet", "csv", "csv.gz")
+_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
+_ACCEPTED = {
+    "BIGINT": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER",
+               "UBIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "VARCHAR"),
+    "DOUBLE": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER",
+               "UBIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "VARCHAR"),
+    "VARCHAR": ("VARCHAR", "ENUM"),
+    "TIMESTAMPTZ": ("TIMESTAMP", "DATE", "VARCHAR"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """One table of the source: its name, its file, and the SELECT that gives it our types."""
+
+    name: str
+    file: Path
+    select: str
+
+
+def source_folder(settings: Settings) -> Path:
+    """The folder with the five tables; generates the sample shop where none is set.
+
+    Raises InputError when the folder is not there.
+    """
+    if settings.source is not None:
+        if not settings.source.is_dir():
+            raise InputError(
+                f"The source {settings.source} is not a folder: set PERSONA_SOURCE (or --source) "
+                "to a folder with users, orders, order_items, products and events as Parquet or "
+                "CSV."
+            )
+        return settings.source
+    folder = settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
+    if not folder.is_dir():
+        sample.write(folder, customers=settings.sample_customers, seed=settings.sample_seed)
+    return folder
+
+
+def inspect_source(folder: Path) -> list[SourceTable]:
+    """Read every table of the folder through once and give back how to load it.
+
+    Raises InputError, one line per problem, naming file, table and column: a table, a column or
+    its values missing; a type that cannot be read; a key twice; an empty table.
+    """
+    problems: list[str] = []
+    tables = []
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for model in SOURCES:
+            table = _inspect(connection, folder, model, problems)
+            if table is not None:
+                tables.append(table)
+    if problems:
+        raise InputError("\n".join(problems))
+    return tables
+
+
+def _inspect(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    model: type[Table],
+    problems: list[str],
+) -> SourceTable | None:
+    name = model.__name__
+    file = next(
+        (folder / f"{name}.{end}" for end in _ENDINGS if (folder / f"{name}.{end}").is_file()),
+        None,
+    )
+    if file is None:
+        problems.append(f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv.")
+        return None
+    path = str(file).replace("'", "''")
+    if file.suffix == ".parquet":
+        scan = f"read_parquet('{path}')"
+    else:
+        scan = f"read_csv('{path}', header = true, all_varchar = true, nullstr = '')"
+    try:
+        described = connection.execute(f"DESCRIBE FROM {scan}").fetchall()
+    except duckdb.Error as error:
+        kind = "Parquet" if file.suffix == ".parquet" else "CSV"
+        problems.append(
+            f"{file}: table {name} is not readable as {kind}: {str(error).splitlines()[0]}"
+        )
+        return None
+    found = {row[0]: row[1] for row in described}
+    before = len(problems)
+    selected, tests = [], []
+    for column, spec in columns(model).items():
+        wanted = _TYPES.get(str(spec.dtype), "TIMESTAMPTZ")
+        if column not in found:
+            problems.append(f"{file}: table {name} has no column {column}.")
+            continue
+        if not found[column].startswith(_ACCEPTED[wanted]) or found[column].endswith("[]"):
+            problems.append(
+                f"{file}: table {name}, column {column} is {found[column]}; "
+                f"it must be {_spoken(wanted)}."
+            )
+            continue
+        quoted = '"' + column + '"'
+        cast = f"TRY_CAST({quoted} AS {wanted})"
+        unreadable = f"({quoted} IS NOT NULL AND {cast} IS NULL)"
+        if wanted == "BIGINT" and not found[column].endswith("INT"):
+            unreadable = (
+                f"({quoted} IS NOT NULL AND ({cast} IS NULL "
+                f"OR TRY_CAST({quoted} AS DOUBLE) % 1 <> 0))"
+            )
+        elif wanted == "DOUBLE":
+            unreadable = f"({quoted} IS NOT NULL AND NOT COALESCE(ISFINITE({cast}), FALSE))"
+        selected.append(f"{cast} AS {quoted}")
+        tests.append((column, wanted, unreadable, not spec.nullable, quoted))
+    if len(problems) > before:
+        return None
+    select = f"SELECT {', '.join(selected)} FROM {scan}"
+    _test_values(connection, name, file, scan, tests, key(model), problems)
+    return SourceTable(name, file, select)
+
+
+def _test_values(connection, name, file, scan, tests, keys, problems) -> None:
+    """Append what is wrong with the values of one table, in one pass over it."""
+    measures = ["COUNT(*)"]
+    for _, _, unreadable, _, quoted in tests:
+        measures += [
+            f"COUNT(*) FILTER ({unreadable})",
+            f"FIRST(CAST({quoted} AS VARCHAR)) FILTER ({unreadable})",
+            f"COUNT(*) FILTER ({quoted} IS NULL)",
+        ]
+    try:
+        rows, *figures = connection.execute(
+            f"SELECT {', '.join(measures)} FROM {scan}"
+        ).fetchone()
+    except duckdb.Error as error:
+        problems.append(f"{file}: table {name} is not readable: {str(error).splitlines()[0]}")
+        return
+    if rows == 0:
+        problems.append(f"{file}: table {name} is empty.")
+        return
+    for index, (column, wanted, _, required, _) in enumerate(tests):
+        bad, example, absent = figures[3 * index : 3 * index + 3]
+        if bad:
+            shown = example if len(example) <= 40 else example[:39] + "…"
+            problems.append(
+                f"{file}: table {name}, column {column}: {bad:,} of {rows:,} values are not "
+                f"{_spoken(wanted)}, such as {shown!r}."
+            )
+        if absent and required:
+            problems.append(
+                f"{file}: table {name}, column {column}: {absent:,} of {rows:,} values are "
+                "missing."
+            )
+    quoted = ", ".join(f'"{column}"' for column in keys)
+    twice, example = connection.execute(
+        f"SELECT COUNT(*), MIN(CAST({quoted} AS VARCHAR)) FROM "
+        f"(SELECT {quoted} FROM {scan} WHERE {quoted} IS NOT NULL "
+        f"GROUP BY {quoted} HAVING COUNT(*) > 1)"
+    ).fetchone()
+    if twice:
+        problems.append(
+            f"{file}: table {name}, column {', '.join(keys)}: {twice:,} keys stand there more "
+            f"than once, such as {example}."
+        )
+
+
+def _spoken(wanted: str) -> str:
+    return {
+        "BIGINT": "whole numbers",
+        "DOUBLE": "numbers",
+        "VARCHAR": "text",
+        "TIMESTAMPTZ": "dates or timestamps",
+    }[wanted]

@@ -1,0 +1,64 @@
+"""What a warehouse does for the assets: run GoogleSQL, read rows, replace tables."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ibis
+import pyarrow as pa
+
+from persona_assets.warehouse.googlesql import Query
+
+OUR_DATASET = "persona"
+SOURCE_DATASET = "thelook_ecommerce"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a write did: table name, rows in it (or in the replaced part), seconds it took."""
+
+    table: str
+    rows: int
+    seconds: float
+
+
+class Warehouse(Protocol):
+    """Tables are named without their dataset and live in the dataset `persona`."""
+
+    kind: str
+
+    def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
+        """Create the table from the query's rows, or replace it, in one step."""
+
+    def replace(
+        self,
+        table: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        where: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        """Create the table from batches, or replace it, in one step; with `where`, replace only
+        the rows whose column has that value. The batches are drawn before anything is locked."""
+
+    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Receipt:
+        """Add rows in one step; an absent table is created."""
+
+    def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
+        """All rows of a query that has few."""
+
+    def stream(
+        self, query: Query, parameters: Mapping[str, Any], rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a query in batches; no lock is held while the caller works on one."""
+
+    def exists(self, table: str) -> bool:
+        """Whether the table is there."""
+
+    def ibis_table(
+        self, table: str, dataset: str = OUR_DATASET
+    ) -> AbstractContextManager[ibis.Table]:
+        """The table as an Ibis expression that is computed inside the warehouse."""
+
+    def address(self, table: str, dataset: str = OUR_DATASET) -> str:
+        """The table's full name, as a person would look it up."""

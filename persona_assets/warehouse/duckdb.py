@@ -1,0 +1,227 @@
+"""The embedded warehouse: a DuckDB file that is opened late and closed early.
+
+One process may have the file open at a time. Every method opens it, does one thing in one
+transaction and closes it; who finds it taken waits, then says who holds it.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from persona_assets.errors import PersonaError, WarehouseBusy
+from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET, Receipt
+from persona_assets.warehouse.googlesql import Query
+
+_HOLDER = re.compile(r"lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
+
+
+class DuckDBWarehouse:
+    """Tables in a DuckDB file, in the schemas persona and thelook_ecommerce.
+
+    path: the file, made when first written; wait_seconds: how long to wait for another process.
+    """
+
+    kind = "duckdb"
+
+    def __init__(self, path: Path, wait_seconds: float = 60) -> None:
+        self.path = Path(path)
+        self.wait_seconds = wait_seconds
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The open file; raises WarehouseBusy when another process keeps it too long."""
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                connection = duckdb.connect(self.path)
+                break
+            except duckdb.IOException as error:
+                holder = _HOLDER.search(str(error))
+                if not holder:
+                    raise PersonaError(
+                        f"The warehouse {self.path} cannot be opened: "
+                        f"{str(error).splitlines()[0]}"
+                    ) from None
+                if time.monotonic() > deadline:
+                    raise WarehouseBusy(
+                        f"The warehouse {self.path} is held by process {holder['pid']} "
+                        f"({holder['program']}): wait until it has finished or stop it."
+                    ) from None
+                time.sleep(0.1)
+        try:
+            connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+            for schema in (OUR_DATASET, SOURCE_DATASET):
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            yield connection
+        finally:
+            connection.close()
+
+    def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
+        start = time.perf_counter()
+        select = query.tree.copy()
+        statement = exp.Create(
+            this=_name(table), kind="TABLE", replace=True, expression=select
+        ).sql("duckdb")
+        with self.connect() as connection:
+            connection.execute(statement, _bind(query, parameters))
+            rows = _count(connection, table)
+        return Receipt(self.address(table), rows, time.perf_counter() - start)
+
+    def replace(
+        self,
+        table: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        where: Mapping[str, str] | None = None,
+    ) -> Receipt:
+        with _spool(self.path.parent, schema, batches) as file:
+            start = time.perf_counter()
+            name = _name(table).sql("duckdb")
+            with self.connect() as connection, _transaction(connection):
+                if where is None:
+                    connection.execute(
+                        f"CREATE OR REPLACE TABLE {name} AS FROM read_parquet($file)",
+                        {"file": str(file)},
+                    )
+                    rows = _count(connection, table)
+                else:
+                    ((column, value),) = where.items()
+                    self._create_if_absent(connection, name, file)
+                    connection.execute(
+                        f"DELETE FROM {name} WHERE {exp.to_identifier(column, quoted=True)} "
+                        "= $value",
+                        {"value": value},
+                    )
+                    rows = self._insert(connection, name, file)
+        return Receipt(self.address(table), rows, time.perf_counter() - start)
+
+    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Receipt:
+        with _spool(self.path.parent, schema, batches) as file:
+            start = time.perf_counter()
+            name = _name(table).sql("duckdb")
+            with self.connect() as connection, _transaction(connection):
+                self._create_if_absent(connection, name, file)
+                rows = self._insert(connection, name, file)
+        return Receipt(self.address(table), rows, time.perf_counter() - start)
+
+    def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
+        with self.connect() as connection:
+            cursor = connection.execute(query.to_duckdb(), _bind(query, parameters))
+            return cursor.to_arrow_table()
+
+    def stream(
+        self, query: Query, parameters: Mapping[str, Any], rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        with tempfile.TemporaryDirectory(prefix=".read-", dir=self.path.parent) as folder:
+            file = Path(folder) / "rows.parquet"
+            with self.connect() as connection:
+                reader = connection.execute(
+                    query.to_duckdb(), _bind(query, parameters)
+                ).to_arrow_reader(rows)
+                with pq.ParquetWriter(file, reader.schema) as writer:
+                    for batch in reader:
+                        writer.write_batch(batch)
+            with pq.ParquetFile(file) as parquet:
+                yield from parquet.iter_batches(rows)
+
+    def exists(self, table: str) -> bool:
+        if not self.path.exists():
+            return False
+        with self.connect() as connection:
+            found = connection.execute(
+                "SELECT 1 FROM information_schema.tables "
+                "WHERE table_schema = $schema AND table_name = $table",
+                {"schema": OUR_DATASET, "table": table},
+            ).fetchone()
+        return found is not None
+
+    @contextmanager
+    def ibis_table(self, table: str, dataset: str = OUR_DATASET) -> Iterator[ibis.Table]:
+        with self.connect() as connection:
+            yield ibis.duckdb.from_connection(connection).table(table, database=dataset)
+
+    def address(self, table: str, dataset: str = OUR_DATASET) -> str:
+        return f"{self.path.stem}.{dataset}.{table}"
+
+    def load(self, selects: Mapping[str, str]) -> dict[str, tuple[Receipt, str]]:
+        """Replace source tables, all in one transaction.
+
+        selects: a SELECT in DuckDB's dialect by table name. Returns a receipt and the content's
+        version, which does not depend on the order of the rows, by table name.
+        """
+        done = {}
+        with self.connect() as connection, _transaction(connection):
+            for table, select in selects.items():
+                start = time.perf_counter()
+                name = _name(table, SOURCE_DATASET).sql("duckdb")
+                connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
+                rows, version = connection.execute(
+                    f"SELECT COUNT(*), COALESCE(BIT_XOR(HASH(source)), 0) FROM {name} AS source"
+                ).fetchone()
+                receipt = Receipt(
+                    self.address(table, SOURCE_DATASET), rows, time.perf_counter() - start
+                )
+                done[table] = (receipt, f"{version:016x}")
+        return done
+
+    @staticmethod
+    def _create_if_absent(connection, name: str, file: Path) -> None:
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {name} AS FROM read_parquet($file) LIMIT 0",
+            {"file": str(file)},
+        )
+
+    @staticmethod
+    def _insert(connection, name: str, file: Path) -> int:
+        return connection.execute(
+            f"INSERT INTO {name} BY NAME FROM read_parquet($file)", {"file": str(file)}
+        ).fetchone()[0]
+
+
+def _name(table: str, dataset: str = OUR_DATASET) -> exp.Table:
+    return exp.table_(table, db=dataset, quoted=True)
+
+
+def _bind(query: Query, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    missing = query.parameters() - parameters.keys()
+    if missing:
+        raise ValueError(f"sql/{query.name}.sql needs a value for @{', @'.join(sorted(missing))}")
+    return {name: parameters[name] for name in query.parameters()}
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return connection.execute(f"SELECT COUNT(*) FROM {_name(table).sql('duckdb')}").fetchone()[0]
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+@contextmanager
+def _spool(
+    folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Iterator[Path]:
+    """The batches as a Parquet file that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=".write-", dir=folder) as temporary:
+        file = Path(temporary) / "rows.parquet"
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        yield file

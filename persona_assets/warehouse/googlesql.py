@@ -1,0 +1,52 @@
+"""GoogleSQL files: finding, parsing and transpiling them, and what they read."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+_PACKAGE = Path(__file__).parents[1]
+SQL_FOLDER = next(
+    folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir()
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SELECT in GoogleSQL, with @parameters.
+
+    name: the file's path below sql/ without its ending; text: as written; tree: parsed.
+    """
+
+    name: str
+    text: str
+    tree: exp.Expression
+
+    @property
+    def version(self) -> str:
+        """Changes when the file does."""
+        return sha256(self.text.encode()).hexdigest()[:12]
+
+    def tables(self) -> set[tuple[str, str]]:
+        """(dataset, table) of every table that the query reads."""
+        return {
+            (table.db, table.name) for table in self.tree.find_all(exp.Table) if table.db
+        }
+
+    def parameters(self) -> set[str]:
+        """Names of the @parameters."""
+        return {parameter.name for parameter in self.tree.find_all(exp.Parameter)}
+
+    def to_duckdb(self) -> str:
+        """The query in DuckDB's dialect, with $parameters."""
+        return self.tree.sql("duckdb")
+
+
+@lru_cache
+def read_query(name: str) -> Query:
+    """The query in sql/<name>.sql. Raises FileNotFoundError or sqlglot's ParseError."""
+    text = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    return Query(name, text, sqlglot.parse_one(text, read="bigquery"))

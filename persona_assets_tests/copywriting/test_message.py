@@ -1,0 +1,162 @@
+"""Messages: greeting, structure and escaping of text and HTML."""
+
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from persona_assets.copywriting import phrasebook
+from persona_assets.copywriting.brief import LIFECYCLES
+from persona_assets.copywriting.message import assemble, display_name
+from persona_assets.copywriting.offline import compose
+
+from .samples import LANGUAGES, SENDER, brief
+
+VOID = {"meta", "br", "img", "hr", "input", "link"}
+
+
+class Outline(HTMLParser):
+    """Collects elements, attributes and text; complains about tags that do not balance."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def message(language="en", lifecycle="active", first_name="Camille", **changes):
+    subject, preheader, body = compose(brief(language, lifecycle))
+    parts = {"subject": subject, "preheader": preheader, "body": body} | changes
+    return assemble(
+        language=language, lifecycle=lifecycle, first_name=first_name, sender=SENDER, **parts
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
+def test_html_is_well_formed_and_complete(language, lifecycle):
+    subject, preheader, body = compose(brief(language, lifecycle))
+    html = message(language, lifecycle).html
+    outline = Outline(html)
+    (root,) = outline.all("html")
+    assert root == {"lang": language, "dir": "rtl" if language == "ar" else "ltr"}
+    links = [link["href"] for link in outline.all("a")]
+    assert links == [SENDER.shop_url, SENDER.unsubscribe_url]
+    assert all(table["role"] == "presentation" for table in outline.all("table"))
+    text = "".join(outline.text)
+    for part in (subject, preheader, SENDER.postal_address, *body.split("\n\n")):
+        assert part in text
+    assert not outline.all("img") and "http" not in html.split("<body")[0]
+    assert len(html.encode()) < 5000
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("lifecycle", LIFECYCLES)
+def test_text_holds_greeting_body_call_to_action_and_footer(language, lifecycle):
+    body = compose(brief(language, lifecycle))[2]
+    text = message(language, lifecycle).text
+    book = phrasebook.load(language)
+    assert "Camille" in text.split("\n")[0]
+    assert body in text
+    assert any(f"{label}\n{SENDER.shop_url}" in text for label in book.cta[lifecycle])
+    assert f"{book.envelope['unsubscribe']}\n{SENDER.unsubscribe_url}" in text
+    assert SENDER.postal_address in text and SENDER.shop in text
+    assert "{" not in text
+
+
+def test_both_call_to_action_labels_are_used_and_chosen_by_the_draft():
+    texts = [message(body=f"Body {i}").text for i in range(20)]
+    labels = phrasebook.load("en").cta["active"]
+    assert all(any(label in text for text in texts) for label in labels)
+    assert message(body="Body 1") == message(body="Body 1")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Camille", "Anne-Marie", "D’Arcy", "O'Neil", "J. R.", "María José", "Øyvind", "محمد", "葵",
+     "지우", "Владимир", "अनन्या", "Jean‑Luc"],
+)  # fmt: skip
+def test_names_of_every_script_are_greeted(name):
+    assert display_name(name) == name
+    assert name in message(first_name=name).text.split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [None, "", "  \n ", "{{ 7*7 }}", "{first_name}", "<script>", "x" * 41, "a" * 500, "[Your Name]",
+     "a\x00b", "a\u202eb", "R2D2", "evil.com", "www.evil", "http://x", "me@x", "a_b", "$$", "-",
+     "100% off", "Ann & Bob", "Ann;", "a\u200bb", "😀"],
+)  # fmt: skip
+def test_what_is_no_name_is_left_out_of_the_greeting(name):
+    assert display_name(name) is None
+    sent = message(first_name=name)
+    assert sent.text.startswith("Hello,\n")
+    assert ">Hello,<" in sent.html
+
+
+def test_whitespace_in_names_is_collapsed():
+    assert display_name("  Anne \n Marie ") == "Anne Marie"
+    assert display_name("x" * 40) == "x" * 40
+
+
+def test_arabic_is_right_to_left_and_isolates_what_is_not():
+    sent = message("ar")
+    tables = Outline(sent.html).all("table")
+    assert tables[0]["dir"] == "rtl"
+    assert "text-align:right" in sent.html and "text-align:left" not in sent.html
+    for text in (sent.html, sent.text):
+        assert "\u2068Indigo Jacket\u2069" in text
+        assert "\u2068Camille\u2069" in text
+    assert "\u2068" not in message("ar", first_name="نور").text.split("\n")[0]
+
+
+def test_bullets_become_a_list_and_line_breaks_stay():
+    body = "Look:\n• one <b>\n• two\nafter\nit\n\n• three\n\nEnd"
+    html = message(body=body).html
+    outline = Outline(html)
+    assert len(outline.all("ul")) == 2 and len(outline.all("li")) == 3
+    assert ">one &lt;b&gt;</li>" in html and ">after<br>it</p>" in html
+    assert "•" not in html
+
+
+@pytest.mark.parametrize(
+    "attack", ["<script>alert(1)</script>", "{{ 7*7 }}", '"><a href="x">', "{% if x %}", "&lt;"]
+)
+def test_whatever_a_draft_holds_is_escaped_in_html_and_kept_in_text(attack):
+    sent = message(subject=attack, preheader=attack, body=f"{attack}\n\n• {attack}")
+    outline = Outline(sent.html)
+    assert not outline.all("script") and len(outline.all("a")) == 2
+    assert sent.html.count("49") == 0
+    assert unescape(sent.html).count(attack) == 4
+    assert attack in sent.text
+
+
+def test_the_sender_is_escaped():
+    html = message().html
+    assert "Atelier &amp; Co" in html and "Atelier & Co" not in html
+    assert "?a=1&amp;b=2" in html
+
+
+def test_an_unknown_language_or_lifecycle_is_refused():
+    for wrong in ({"language": "xx"}, {"lifecycle": "vip"}):
+        arguments = {"language": "en", "lifecycle": "new"} | wrong
+        with pytest.raises(ValueError, match="xx|vip"):
+            assemble(
+                **arguments, first_name=None, subject="s", preheader="p", body="b", sender=SENDER
+            )

@@ -1,0 +1,2 @@
+-- The model, most valuable segment first.
+SELECT * FROM persona.centroids ORDER BY total_revenue DESC, segment
