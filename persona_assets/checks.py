@@ -4,22 +4,22 @@ All of them run inside the warehouse and block what comes after. A failure names
 rows break it and up to five of them, with addresses masked.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 import ibis
+from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaError, SchemaErrors
 
 from persona_assets import schemas
-from persona_assets.assets.tables import as_markdown
-from persona_assets.partitions import LANGUAGE_PARTITIONS
+from persona_assets.text import as_markdown
 from persona_assets.warehouse import Query, Warehouse, read_query
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
 
 _SHOWN = 5
-_PARTITIONED = {"emails": LANGUAGE_PARTITIONS}
 
 # Each is a file in sql/checks that returns the rows that break the claim.
 CLAIMS = {
@@ -43,13 +43,22 @@ class Failure:
 
 
 def schema_failures(model: type[schemas.Table], table: ibis.Table) -> list[Failure]:
-    """What in the table breaks its model, computed in the warehouse."""
-    try:
-        model.validate(table, lazy=True)
-    except SchemaErrors as errors:
-        return [_failure(model, table, error) for error in errors.schema_errors]
-    except SchemaError as error:
-        return [_failure(model, table, error)]
+    """What in the table breaks its model, computed in the warehouse: first its columns and types,
+    then, if these hold and there are rows, the values."""
+    failures = _validate(model, table, ValidationDepth.SCHEMA_ONLY)
+    if failures or not table.count().execute():
+        return failures
+    return _validate(model, table, ValidationDepth.DATA_ONLY)
+
+
+def _validate(
+    model: type[schemas.Table], table: ibis.Table, depth: ValidationDepth
+) -> list[Failure]:
+    with config_context(validation_depth=depth):
+        try:
+            model.validate(table, lazy=True)
+        except SchemaErrors as errors:
+            return [_failure(model, table, error) for error in errors.schema_errors]
     return []
 
 
@@ -62,18 +71,15 @@ def claim_failures(warehouse: Warehouse, query: Query, parameters: dict) -> list
 
 
 def _failure(model: type[schemas.Table], table: ibis.Table, error: SchemaError) -> Failure:
-    column = error.column_name if hasattr(error, "column_name") else error.schema.name
-    reason = error.reason_code.name if error.reason_code else ""
-    if column not in table.columns:
+    column = error.schema.name
+    reason = error.reason_code.name
+    if reason == "DUPLICATES":
         keys = schemas.key(model)
-        if reason == "DUPLICATES":
-            counted = table.group_by(keys).agg(rows=table.count())
-            broken = counted.filter(counted.rows > 1)
-            return _counted(f"{', '.join(keys)} is unique", broken)
-        return Failure(str(error).splitlines()[0], 1, [])
+        counted = table.group_by(keys).agg(rows=table.count())
+        return _counted(f"{', '.join(keys)} is unique", counted.filter(counted.rows > 1))
     if reason == "SERIES_CONTAINS_NULLS":
         return _counted(f"{column} is never NULL", table.filter(table[column].isnull()))
-    if error.check is not None and hasattr(error.check, "n_failure_cases"):
+    if reason == "DATAFRAME_CHECK":
         check = error.check
         limit, check.n_failure_cases = check.n_failure_cases, None
         try:
@@ -87,7 +93,9 @@ def _failure(model: type[schemas.Table], table: ibis.Table, error: SchemaError) 
         return Failure(
             f"{column}: {check.error or check}", count, broken[wanted].to_pyarrow().to_pylist()
         )
-    return Failure(str(error).splitlines()[0], 1, [])
+    said = str(error).splitlines()[0]
+    # pandera goes on with the repr of the table or of the whole schema.
+    return Failure(re.split(r"\. Columns in table| DataFrameSchema", said)[0], 1, [])
 
 
 def _counted(rule: str, broken: ibis.Table) -> Failure:
@@ -95,14 +103,16 @@ def _counted(rule: str, broken: ibis.Table) -> Failure:
     return Failure(rule, count, broken.limit(_SHOWN).to_pyarrow().to_pylist())
 
 
-def _result(failures: list[Failure]) -> dg.AssetCheckResult:
+def _result(failures: list[Failure], partition: str | None) -> dg.AssetCheckResult:
+    scope = {"partition": partition} if partition else {}
     if not failures:
-        return dg.AssetCheckResult(passed=True)
+        return dg.AssetCheckResult(passed=True, metadata=scope)
     said = "; ".join(f"{f.rule}: broken by {f.count:,} row(s)" for f in failures)
     return dg.AssetCheckResult(
         passed=False,
         description=said,
-        metadata={
+        metadata=scope
+        | {
             f.rule: dg.MetadataValue.md(f"{f.count:,} row(s)\n\n{as_markdown(f.rows)}")
             for f in failures
         },
@@ -110,19 +120,18 @@ def _result(failures: list[Failure]) -> dg.AssetCheckResult:
 
 
 def _check(asset: str, name: str, description: str, evaluate: Callable) -> Any:
-    partitions = _PARTITIONED.get(asset)
-
     @dg.asset_check(
         asset=asset,
         name=name,
         description=description,
         blocking=True,
-        partitions_def=partitions,
     )
     def run(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.AssetCheckResult:
-        return _result(evaluate(warehouse, context.partition_key if partitions else None))
+        running = context.op_execution_context
+        partition = running.partition_key if running.has_partition_key else None
+        return _result(evaluate(warehouse, partition), partition)
 
     return run
 

@@ -3,6 +3,7 @@ SELECT
   s.segment,
   l.segment_label,
   l.designation,
+  MAX(p.as_of) AS as_of,
   COUNT(*) AS customers,
   AVG(p.total_orders) AS total_orders,
   AVG(p.avg_basket) AS avg_basket,

@@ -6,9 +6,10 @@ import dagster as dg
 from pydantic import Field
 
 from persona_assets import schemas
-from persona_assets.assets.tables import as_markdown, described, materialized
+from persona_assets.assets.tables import described, materialized
 from persona_assets.errors import InputError
 from persona_assets.settings import Settings
+from persona_assets.text import as_markdown
 from persona_assets.warehouse import Warehouse, read_query
 
 GROUP = "behaviour"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from persona_assets import schemas
-from persona_assets.assets.tables import as_markdown, described, mask, materialized
+from persona_assets.assets.tables import described, materialized
 from persona_assets.copywriting.brief import Brief, Draft
 from persona_assets.copywriting.gates import problems
 from persona_assets.copywriting.message import Sender, assemble
@@ -18,10 +18,12 @@ from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
 from persona_assets.partitions import LANGUAGE_PARTITIONS
 from persona_assets.settings import Settings
+from persona_assets.text import as_markdown, mask
 from persona_assets.warehouse import Warehouse, read_query
 
 GROUP = "emails"
 BATCH = 5_000
+_SHOWN = 3
 _ALL = "~"  # sorts after every audience_hash
 _WRITTEN = {"subject", "preheader", "body"}
 _MERGED = {"marketing_email": {"body", "first_name"},
@@ -45,7 +47,6 @@ class EmailsConfig(dg.Config):
 @dg.asset(
     **described(schemas.emails, GROUP, query="emails", deps=["final_prompts"]),
     partitions_def=LANGUAGE_PARTITIONS,
-    backfill_policy=dg.BackfillPolicy.multi_run(1),
 )
 def emails(
     context: dg.AssetExecutionContext,
@@ -61,7 +62,7 @@ def emails(
     }
     warehouse.append("drafts", _DRAFTS, [])
     written = 0
-    for drafts in _batches(_write_drafts(warehouse, writer, wanted, context.run_id)):
+    for drafts in _batches(_write_drafts(warehouse, writer, wanted, context.run.run_id)):
         warehouse.append("drafts", _DRAFTS, [_batch(drafts, _DRAFTS)])
         written += len(drafts)
         context.log.info(f"{context.partition_key}: {written:,} drafts saved")
@@ -69,7 +70,7 @@ def emails(
     sender = Sender(
         settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
     )
-    papers = {"run_id": context.run_id, "written_at": datetime.now(UTC)}
+    papers = {"run_id": context.run.run_id, "written_at": datetime.now(UTC)}
     receipt = warehouse.replace(
         "emails",
         _EMAILS,
@@ -78,6 +79,8 @@ def emails(
             for rows in warehouse.stream(read_query("emails"), wanted, BATCH)
         ),
         where={"language": context.partition_key},
+        # A customer whose language changed leaves the former partition in the same step.
+        key="user_id",
     )
     refused = warehouse.read(read_query("refused_drafts"), wanted).to_pylist()
     sample = warehouse.read(

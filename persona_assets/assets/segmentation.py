@@ -8,13 +8,14 @@ import pyarrow as pa
 from pydantic import Field
 
 from persona_assets import schemas
-from persona_assets.assets.tables import as_markdown, described, materialized
+from persona_assets.assets.tables import described, materialized
 from persona_assets.errors import InputError
 from persona_assets.reports.pictures import as_data_uri, draw_k_choice
 from persona_assets.segmentation import FEATURES, choose_k, fit_segments, name_segments, prepare
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
 from persona_assets.segmentation.name import PROSPECTS, RULES
 from persona_assets.settings import Settings
+from persona_assets.text import as_markdown
 from persona_assets.warehouse import Receipt, Warehouse, read_query
 
 GROUP = "segmentation"
@@ -80,7 +81,7 @@ def centroids(
                             FEATURES, segments.weights[i].tolist(), strict=True
                         )
                     },
-                    "segmentation_run": context.run_id,
+                    "segmentation_run": context.run.run_id,
                 }
             )
     receipt = _write(warehouse, schemas.centroids, rows)

@@ -1,7 +1,5 @@
 """What every asset that is a table shows in the Dagster UI: before it runs and after."""
 
-import html
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +7,7 @@ import dagster as dg
 
 from persona_assets import schemas
 from persona_assets.lineage import column_sources
+from persona_assets.text import as_markdown
 from persona_assets.warehouse import Receipt, Warehouse, read_query
 from persona_assets.warehouse.base import OUR_DATASET
 
@@ -20,7 +19,6 @@ OWNERS = {
     "reports": ["team:crm"],
 }
 _PREVIEW_ROWS = 5
-_ADDRESS = re.compile(r"([^@\s<>|;,]?)[^@\s<>|;,]*@([^@\s<>|;,]+)")
 
 
 def described(
@@ -107,20 +105,6 @@ def materialized(
     )
 
 
-def as_markdown(rows: list[Mapping[str, Any]]) -> str:
-    """Rows as a Markdown table; values are escaped, shortened, and addresses masked."""
-    if not rows:
-        return "No rows."
-    lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
-    lines += [" | ".join(_cell(value) for value in row.values()) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def mask(text: str) -> str:
-    """Every address in a text as its first letter and its domain: m…@example.org."""
-    return _ADDRESS.sub(r"\1…@\2", text)
-
-
 def shown_rows(warehouse: Warehouse, table: str, dataset: str = OUR_DATASET) -> list[dict]:
     """The first few rows of a table."""
     with warehouse.ibis_table(table, dataset) as expression:
@@ -129,13 +113,3 @@ def shown_rows(warehouse: Warehouse, table: str, dataset: str = OUR_DATASET) -> 
 
 def _preview(warehouse: Warehouse, model: type[schemas.Table], dataset: str) -> str:
     return as_markdown(shown_rows(warehouse, model.__name__, dataset))
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        value = f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
-    text = " ".join(mask(str(value)).split())
-    text = text if len(text) <= 80 else text[:79] + "…"
-    return html.escape(text).replace("|", "\\|").replace("`", "&#96;")
-
-

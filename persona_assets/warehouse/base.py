@@ -37,9 +37,11 @@ class Warehouse(Protocol):
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         where: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> Receipt:
-        """Create the table from batches, or replace it, in one step; with `where`, replace only
-        the rows whose column has that value. The batches are drawn before anything is locked."""
+        """Create the table from batches, or replace it, in one step. With `where`, replace only
+        the rows whose column has that value, and those with the same `key` as a new row, wherever
+        they are. The batches are drawn before anything is locked."""
 
     def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Receipt:
         """Add rows in one step; an absent table is created."""

@@ -83,6 +83,7 @@ class DuckDBWarehouse:
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         where: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> Receipt:
         with _spool(self.path.parent, schema, batches) as file:
             start = time.perf_counter()
@@ -98,10 +99,14 @@ class DuckDBWarehouse:
                     ((column, value),) = where.items()
                     self._create_if_absent(connection, name, file)
                     connection.execute(
-                        f"DELETE FROM {name} WHERE {exp.to_identifier(column, quoted=True)} "
-                        "= $value",
-                        {"value": value},
+                        f"DELETE FROM {name} WHERE {_column(column)} = $value", {"value": value}
                     )
+                    if key is not None:
+                        connection.execute(
+                            f"DELETE FROM {name} WHERE {_column(key)} IN "
+                            f"(SELECT {_column(key)} FROM read_parquet($file))",
+                            {"file": str(file)},
+                        )
                     rows = self._insert(connection, name, file)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -190,6 +195,10 @@ class DuckDBWarehouse:
 
 def _name(table: str, dataset: str = OUR_DATASET) -> exp.Table:
     return exp.table_(table, db=dataset, quoted=True)
+
+
+def _column(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql("duckdb")
 
 
 def _bind(query: Query, parameters: Mapping[str, Any]) -> dict[str, Any]:

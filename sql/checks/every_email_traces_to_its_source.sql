@@ -1,4 +1,4 @@
--- E-mails of the language @language whose prompt, accepted draft, customer or segmentation is not
+-- E-mails of the language @language (of all, if it is NULL) whose prompt, accepted draft, customer or segmentation is not
 -- the present one.
 SELECT
   e.user_id,
@@ -19,5 +19,5 @@ LEFT JOIN persona.customer_segments AS s
   ON s.user_id = e.user_id
   AND s.segment = e.segment
   AND COALESCE(s.segmentation_run, '') = COALESCE(e.segmentation_run, '')
-WHERE e.language = @language
+WHERE (@language IS NULL OR e.language = @language)
   AND (p.user_id IS NULL OR d.prompt_hash IS NULL OR u.id IS NULL OR s.user_id IS NULL)

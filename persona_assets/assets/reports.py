@@ -1,0 +1,77 @@
+"""Pages for people: the segments, and the e-mails with their traces."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import dagster as dg
+
+from persona_assets.assets.tables import OWNERS
+from persona_assets.reports.pages import emails_page, segments_page
+from persona_assets.reports.pictures import draw_k_choice
+from persona_assets.segmentation import KChoice
+from persona_assets.settings import Settings
+from persona_assets.trace import trace
+from persona_assets.warehouse import Warehouse, read_query
+
+GROUP = "reports"
+EMAILS_PER_LANGUAGE_AND_SEGMENT = 3
+
+
+@dg.asset(
+    deps=["customer_segments", "segment_labels", "cluster_metrics"],
+    group_name=GROUP,
+    owners=OWNERS[GROUP],
+    kinds={"html", "python"},
+    code_version="1",
+    description="Page: the segments, their sizes and numbers, and the metrics of every k.",
+)
+def segments_report(
+    settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult:
+    segments = warehouse.read(read_query("segment_profile"), {}).to_pylist()
+    metrics = warehouse.read(read_query("cluster_metrics"), {}).to_pylist()
+    page = segments_page(
+        segments,
+        metrics,
+        {"How many segments": draw_k_choice([KChoice(**row) for row in metrics])},
+        settings.shop_name,
+        segments[0]["as_of"],
+    )
+    return _written(settings.reports / "segments.html", page, {"segments": len(segments)})
+
+
+@dg.asset(
+    deps=["emails"],
+    group_name=GROUP,
+    owners=OWNERS[GROUP],
+    kinds={"html", "python"},
+    code_version="1",
+    description="Page: a sample of e-mails per language and segment, each with its trace.",
+)
+def emails_report(
+    settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult:
+    sample = warehouse.read(
+        read_query("report/email_sample"), {"emails": EMAILS_PER_LANGUAGE_AND_SEGMENT}
+    )
+    counts = warehouse.read(read_query("report/email_counts"), {}).to_pylist()
+    traces = trace(warehouse, sample["user_id"].to_pylist(), settings)
+    page = emails_page(
+        traces, {row["language"]: row["emails"] for row in counts}, settings.shop_name
+    )
+    return _written(settings.reports / "emails.html", page, {"shown": len(traces)})
+
+
+def _written(file: Path, page: str, shown: dict[str, int]) -> dg.MaterializeResult:
+    """Write the page in one step and say where it is."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=file.parent, prefix=".", suffix=".html", delete=False
+    ) as temporary:
+        temporary.write(page)
+    os.chmod(temporary.name, 0o644)
+    os.replace(temporary.name, file)
+    return dg.MaterializeResult(
+        metadata={"page": dg.MetadataValue.url(file.resolve().as_uri()), **shown}
+    )

@@ -1,0 +1,121 @@
+"""The command `persona`: run, trace, doctor, dev."""
+
+import json
+import os
+import shutil
+import sys
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from persona_assets.errors import PersonaError
+from persona_assets.languages import LANGUAGES
+from persona_assets.settings import Settings, load_settings, prepare_home
+
+
+def _readable(command: Any) -> Any:
+    """Errors for the reader: one message on standard error and the exit code, no traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except PersonaError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Stopped. What was saved stays; run again to go on.", err=True)
+            sys.exit(130)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="persona_assets")
+def main() -> None:
+    """One marketing e-mail per customer, from the shop's own warehouse, and why it says that."""
+
+
+@main.command()
+@click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables as "
+              "Parquet or CSV; without it, the sample shop.")  # fmt: skip
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day that the customers are "
+              "described on; without it, the day of the newest order.")  # fmt: skip
+@click.option("--customers", type=click.IntRange(min=1), help="At most so many e-mails; "
+              "everyone is segmented all the same.")  # fmt: skip
+@click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
+              help="Write in this language only; may be repeated.")  # fmt: skip
+@click.option("--writer", type=click.Choice(["offline"]), help="Who writes.")
+@click.option("--json", "as_json", is_flag=True, help="End with the summary as one JSON object.")
+@_readable
+def run(source, as_of, customers, languages, writer, as_json) -> None:
+    """Materialize the whole graph: tables, segments, e-mails, pages."""
+    from persona_assets import run as job
+
+    settings = load_settings(
+        source=source, as_of=as_of.date() if as_of else None, writer=writer
+    )
+    chosen = [language for language in LANGUAGES if not languages or language in languages]
+    summary = job.run(settings, chosen, customers)
+    click.echo(job.as_text(summary), err=as_json)
+    if as_json:
+        click.echo(json.dumps(job.as_dict(summary), ensure_ascii=False))
+
+
+@main.command()
+@click.argument("who")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array with a trace per customer.")
+@_readable
+def trace(who: str, as_json: bool) -> None:
+    """Why a customer got this e-mail. WHO is a user id or an address."""
+    from persona_assets import trace as tracing
+    from persona_assets.definitions import build_defs
+
+    settings = load_settings()
+    warehouse = build_defs(settings).resources["warehouse"]
+    found = tracing.trace(warehouse, tracing.find_customers(warehouse, who), settings)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False, default=_plain))
+    else:
+        click.echo(f"\n\n{'=' * 72}\n\n".join(tracing.as_text(one) for one in found))
+
+
+@main.command()
+@_readable
+def doctor() -> None:
+    """What is set, what is reachable, and what is missing."""
+    from persona_assets.doctor import examine
+
+    settings = load_settings()
+    findings = examine(settings)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what:<12} {finding.said}")
+    if not all(finding.ok for finding in findings):
+        sys.exit(1)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@_readable
+def dev(options: tuple[str, ...]) -> None:
+    """Open the Dagster UI on the home. OPTIONS go to `dagster dev`, such as --port 3001."""
+    settings = load_settings()
+    prepare_home(settings)
+    beside_python = str(Path(sys.executable).parent)
+    program = shutil.which("dagster", path=beside_python) or shutil.which("dagster")
+    if program is None:
+        raise PersonaError("The command dagster is not installed: pip install dagster-webserver.")
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+    os.environ["PERSONA_HOME"] = str(settings.home.resolve())
+    command = [program, "dev", "-m", "persona_assets.definitions", *options]
+    os.execv(program, command)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+__all__ = ["Settings", "main"]

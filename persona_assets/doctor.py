@@ -1,0 +1,96 @@
+"""What is set, what is reachable and what is missing, without changing anything."""
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import duckdb
+
+from persona_assets.errors import PersonaError
+from persona_assets.settings import Settings
+from persona_assets.source import inspect_source, source_folder
+from persona_assets.warehouse import DuckDBWarehouse
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, whether it is fine, and what was seen."""
+
+    what: str
+    ok: bool
+    said: str
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """A finding per thing that a run needs."""
+    return [
+        Finding(
+            "versions",
+            True,
+            f"Python {sys.version.split()[0]}, dagster {version('dagster')}, "
+            f"duckdb {version('duckdb')}",
+        ),
+        Finding("settings", True, _settings(settings)),
+        _home(settings),
+        _source(settings),
+        _warehouse(settings),
+        Finding("writer", True, f"{settings.writer}: needs no key and no network"),
+        _sender(settings),
+    ]
+
+
+def _settings(settings: Settings) -> str:
+    given = sorted(settings.model_fields_set)
+    if not given:
+        return "none set: every default is in force"
+    shown = (f"PERSONA_{name.upper()}={getattr(settings, name)}" for name in given)
+    return ", ".join(shown)
+
+
+def _home(settings: Settings) -> Finding:
+    home = settings.home.resolve()
+    nearest = next(folder for folder in (home, *home.parents) if folder.exists())
+    fine = nearest.is_dir() and os.access(nearest, os.W_OK)
+    state = "" if home.exists() else ", made by the first run"
+    return Finding(
+        "home", fine, f"{home}{state}" if fine else f"{home} cannot be written: set PERSONA_HOME"
+    )
+
+
+def _source(settings: Settings) -> Finding:
+    if settings.source is None:
+        return Finding(
+            "source",
+            True,
+            f"the sample shop, {settings.sample_customers:,} customers, seed "
+            f"{settings.sample_seed} (PERSONA_SOURCE is not set)",
+        )
+    try:
+        tables = inspect_source(source_folder(settings))
+    except PersonaError as error:
+        return Finding("source", False, str(error).replace("\n", "\n" + " " * 19))
+    return Finding("source", True, f"{settings.source}: {', '.join(t.name for t in tables)}")
+
+
+def _warehouse(settings: Settings) -> Finding:
+    file = settings.warehouse_file
+    if not file.exists():
+        return Finding("warehouse", True, f"{file} is not there yet: `persona run` makes it")
+    try:
+        with DuckDBWarehouse(file, wait_seconds=0).connect() as connection:
+            tables = connection.execute(
+                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = 'persona'"
+            ).fetchone()[0]
+    except (PersonaError, duckdb.Error) as error:
+        return Finding("warehouse", False, str(error).splitlines()[0])
+    return Finding("warehouse", True, f"{file}: {tables} tables in persona")
+
+
+def _sender(settings: Settings) -> Finding:
+    fields = ("shop_name", "shop_url", "postal_address", "unsubscribe_url")
+    unset = [f"PERSONA_{name.upper()}" for name in fields if name not in settings.model_fields_set]
+    if unset:
+        said = f"{', '.join(unset)} still at the example's value: set before sending anything"
+        return Finding("sender", True, said)
+    return Finding("sender", True, f"{settings.shop_name}, {settings.postal_address}")

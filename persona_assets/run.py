@@ -1,0 +1,251 @@
+"""The main job from the command line: the graph in order, one run per language, a summary."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from persona_assets.definitions import build_defs
+from persona_assets.errors import InputError, PersonaError, WarehouseBusy
+from persona_assets.languages import LANGUAGES
+from persona_assets.settings import Settings, prepare_home
+from persona_assets.source import inspect_source, source_folder
+from persona_assets.warehouse import Warehouse, read_query
+
+_LAST = ("emails", "emails_report")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made. rows by table; emails by language; seconds by asset; checks passed;
+    oddities of the source by kind; segments as in segment_profile.sql; Dagster run ids; the id of
+    a customer with an e-mail."""
+
+    as_of: str
+    rows: dict[str, int]
+    segments: list[dict[str, Any]]
+    emails: dict[str, int]
+    emails_total: int
+    left_out: int
+    drafts_written: int
+    checks_passed: int
+    oddities: dict[str, int]
+    seconds: dict[str, float]
+    seconds_total: float
+    warehouse: str
+    reports: list[str]
+    runs: list[str]
+    example: int | None
+
+
+def run(settings: Settings, languages: Sequence[str], customers: int | None) -> Summary:
+    """Materialize the whole graph; e-mails in `languages`, at most `customers` of them.
+
+    Raises InputError for input that is refused (nothing is written then), WarehouseBusy when
+    another run does not finish in time, and PersonaError when a step or a blocking check fails.
+    """
+    prepare_home(settings)
+    with _only_run(settings):
+        inspect_source(source_folder(settings))
+        return _run(settings, languages, customers)
+
+
+def _run(settings: Settings, languages: Sequence[str], customers: int | None) -> Summary:
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+    start = time.perf_counter()
+    definitions = build_defs(settings)
+    job = definitions.resolve_implicit_global_asset_job_def()
+    assets = {key.to_user_string(): key for key in definitions.resolve_all_asset_keys()}
+    audience = {"customers": customers, "languages": list(languages)}
+    results = []
+    with dg.DagsterInstance.get() as instance:
+
+        def execute(names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
+            results.append(
+                _execute(
+                    job,
+                    instance,
+                    [assets[name] for name in names],
+                    partition,
+                    {name: {"config": config} for name, config in ops.items()},
+                )
+            )
+
+        execute([name for name in assets if name not in _LAST])
+        for language in languages:
+            execute(["emails"], language, emails=audience)
+        execute(["emails_report"])
+    warehouse = definitions.resources["warehouse"]
+    return _summarize(results, warehouse, settings, time.perf_counter() - start)
+
+
+def _execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    assets: Sequence[dg.AssetKey],
+    partition: str | None,
+    ops: dict[str, Any],
+) -> dg.ExecuteInProcessResult:
+    try:
+        return job.execute_in_process(
+            instance=instance,
+            asset_selection=assets,
+            partition_key=partition,
+            run_config={"loggers": {"progress": {}}, "ops": ops},
+        )
+    except PersonaError:
+        raise
+    except dg.DagsterError as error:  # such as a blocking check, whose rows were shown
+        said = " ".join(str(error).split())
+        raise PersonaError(f"The run stopped, and nothing after it was made: {said}") from error
+    except Exception as error:  # whatever a step raised: Dagster has recorded its traceback
+        said = " ".join(str(error).split())
+        raise PersonaError(
+            f"A step failed with {type(error).__name__}: {said} `persona dev` shows the run and "
+            "its traceback."
+        ) from error
+
+
+def _summarize(
+    results: list[dg.ExecuteInProcessResult],
+    warehouse: Warehouse,
+    settings: Settings,
+    seconds: float,
+) -> Summary:
+    made = [
+        event.step_materialization_data.materialization
+        for result in results
+        for event in result.get_asset_materialization_events()
+    ]
+    checks = [check for result in results for check in result.get_asset_check_evaluations()]
+    by_language = {m.partition: m for m in made if m.partition}
+    tables = {m.asset_key.to_user_string(): m.metadata for m in made if not m.partition}
+    emails = {language: _value(m, "dagster/row_count") for language, m in by_language.items()}
+    sample = warehouse.read(read_query("report/email_sample"), {"emails": 1})
+    profile = warehouse.read(read_query("segment_profile"), {}).to_pylist()
+    return Summary(
+        as_of=tables["parametric"]["as_of"].value,
+        rows={
+            name: metadata["dagster/row_count"].value
+            for name, metadata in tables.items()
+            if "dagster/row_count" in metadata
+        },
+        segments=[
+            {name: row[name] for name in ("segment", "segment_label", "customers")}
+            for row in profile
+        ],
+        emails=emails,
+        emails_total=sum(emails.values()),
+        left_out=sum(_value(m, "left_out") for m in by_language.values()),
+        drafts_written=sum(_value(m, "drafts_written") for m in by_language.values()),
+        checks_passed=sum(check.passed for check in checks),
+        oddities=dict(tables["parametric"]["oddity_counts"].value),
+        seconds=_seconds(results),
+        seconds_total=round(seconds, 1),
+        warehouse=str(settings.warehouse_file),
+        reports=[str(settings.reports / f"{page}.html") for page in ("emails", "segments")],
+        runs=[result.run_id for result in results],
+        example=next(iter(sample["user_id"].to_pylist()), None),
+    )
+
+
+def _value(materialization: dg.AssetMaterialization, name: str) -> int:
+    return materialization.metadata[name].value
+
+
+def _seconds(results: list[dg.ExecuteInProcessResult]) -> dict[str, float]:
+    """Seconds by step, the checks of all assets together, the partitions of one asset too."""
+    spent: dict[str, float] = {}
+    for result in results:
+        checks = {
+            event.step_key
+            for event in result.all_events
+            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        }
+        for event in result.all_events:
+            if event.is_step_success:
+                name = "checks" if event.step_key in checks else event.step_key
+                took = event.step_success_data.duration_ms / 1000
+                spent[name] = round(spent.get(name, 0.0) + took, 2)
+    return spent
+
+
+def as_text(summary: Summary) -> str:
+    """The summary for a person to read at a terminal."""
+    rows, customers = summary.rows, sum(row["customers"] for row in summary.segments)
+    lines = [
+        "",
+        f"{summary.emails_total:,} e-mails on {summary.as_of} in {summary.seconds_total} s",
+        "",
+        "Source     "
+        + ", ".join(f"{rows[name]:,} {name}" for name in
+                    ("users", "orders", "order_items", "products", "events")),
+        "",
+        "Segments",
+        *(
+            f"  {row['segment']:<10} {row['customers']:>10,}  "
+            f"{100 * row['customers'] / customers:>5.1f} %  {row['segment_label']}"
+            for row in summary.segments
+        ),
+        "",
+        "E-mails",
+        *(
+            f"  {LANGUAGES[language]:<12}{count:>9,}"
+            for language, count in summary.emails.items()
+        ),
+        f"  {summary.drafts_written:,} drafts were new; customers with the same prompt share one",
+        *(
+            [f"  {summary.left_out:,} customers left out: every draft was refused by the gates"]
+            if summary.left_out
+            else []
+        ),
+        "",
+        f"Checks     {summary.checks_passed} passed",
+        "",
+        "Unusual in the source" if summary.oddities else "Nothing unusual in the source",
+        *(f"  {amount:>10,}  {oddity}" for oddity, amount in summary.oddities.items()),
+        "",
+        "Seconds    " + ", ".join(f"{name} {took}" for name, took in summary.seconds.items()),
+        "",
+        f"Tables     {summary.warehouse}",
+        *(f"Page       {page}" for page in summary.reports),
+        f"Next       persona trace {'USER_ID' if summary.example is None else summary.example}",
+        "           persona dev (the Dagster UI on the same tables and runs)",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def as_dict(summary: Summary) -> dict[str, Any]:
+    """The summary as one JSON object holds it."""
+    return asdict(summary)
+
+
+@contextmanager
+def _only_run(settings: Settings) -> Iterator[None]:
+    """Hold the home for this run; raises WarehouseBusy, naming who holds it, after a wait."""
+    lock = FileLock(settings.home / "run.lock")
+    holder = settings.home / "run.holder"
+    try:
+        lock.acquire(timeout=settings.lock_seconds)
+    except Timeout:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+        raise WarehouseBusy(
+            f"Another run is writing to {settings.home} (process {who}): wait until it has "
+            "finished or stop it."
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"The home {settings.home} cannot be written ({error.strerror}): set PERSONA_HOME "
+            "to a folder that you may write to."
+        ) from None
+    try:
+        holder.write_text(f"{os.getpid()}, since {time.strftime('%H:%M:%S')}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,39 @@
+"""Showing untrusted text to people: addresses masked, values escaped and shortened."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+_ADDRESS = re.compile(r"([^@\s<>|;,]?)[^@\s<>|;,]*@([^@\s<>|;,]+)")
+
+
+def mask(text: str) -> str:
+    """Every address in a text as its first letter and its domain: m…@example.org."""
+    return _ADDRESS.sub(r"\1…@\2", text)
+
+
+def printable(text: str) -> str:
+    """The text without the control characters that a terminal would obey; lines stay lines."""
+    return "\n".join(
+        "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cs"})
+        for line in text.split("\n")
+    )
+
+
+def as_markdown(rows: list[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table; values are escaped, shortened, and addresses masked."""
+    if not rows:
+        return "No rows."
+    lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
+    lines += [" | ".join(_cell(value) for value in row.values()) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        value = f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
+    text = " ".join(mask(str(value)).split())
+    text = text if len(text) <= 80 else text[:79] + "…"
+    return html.escape(text).replace("|", "\\|").replace("`", "&#96;")
