@@ -1,5 +1,27 @@
 -- For each of @user_ids: the e-mail, its draft, prompt, label and centroid, and the customer's own
 -- numbers. What a customer does not have is NULL.
+WITH their_prompts AS (
+  SELECT user_id, lifecycle, prompt, prompt_hash
+  FROM persona.final_prompts
+  WHERE user_id IN UNNEST(@user_ids)
+),
+
+their_emails AS (
+  SELECT
+    user_id, subject, preheader, marketing_email, html, prompt_hash, writer, attempt, run_id,
+    written_at
+  FROM persona.emails
+  WHERE user_id IN UNNEST(@user_ids)
+),
+
+their_drafts AS (
+  SELECT
+    prompt_hash, writer, attempt, status, problems, input_tokens, output_tokens, cost_usd,
+    run_id, written_at
+  FROM persona.drafts
+  WHERE prompt_hash IN (SELECT prompt_hash FROM their_emails)
+)
+
 SELECT
   c.user_id,
   c.first_name,
@@ -47,9 +69,9 @@ FROM persona.parametric AS c
 LEFT JOIN persona.customer_segments AS s ON s.user_id = c.user_id
 LEFT JOIN persona.segment_labels AS l ON l.segment = s.segment
 LEFT JOIN persona.centroids AS m ON m.segment = s.segment
-LEFT JOIN persona.final_prompts AS p ON p.user_id = c.user_id
-LEFT JOIN persona.emails AS e ON e.user_id = c.user_id
-LEFT JOIN persona.drafts AS d
+LEFT JOIN their_prompts AS p ON p.user_id = c.user_id
+LEFT JOIN their_emails AS e ON e.user_id = c.user_id
+LEFT JOIN their_drafts AS d
   ON d.prompt_hash = e.prompt_hash AND d.writer = e.writer AND d.attempt = e.attempt
 WHERE c.user_id IN UNNEST(@user_ids)
 ORDER BY c.user_id
