@@ -33,6 +33,8 @@ def draw_k_choice(choices: Sequence[KChoice]) -> bytes:
             axis.text(0.5, 0.5, "not defined", ha="center", color=GREY, transform=axis.transAxes)
         if chosen:
             axis.axvline(chosen.k, color=ORANGE, linestyle="--", linewidth=1.2)
+        if choices:
+            axis.set_xlim(choices[0].k - 0.5, choices[-1].k + 0.5)
         axis.set_title(title, fontsize=10, loc="left")
         axis.set_xlabel("k", fontsize=9)
         axis.xaxis.get_major_locator().set_params(integer=True)
