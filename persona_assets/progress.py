@@ -40,7 +40,7 @@ def _made(materialization: dg.AssetMaterialization) -> str:
     if materialization.partition:
         name += f"[{materialization.partition}]"
     metadata = materialization.metadata
-    rows = metadata.get("dagster/row_count")
+    rows = metadata.get("dagster/partition_row_count", metadata.get("dagster/row_count"))
     seconds = metadata.get("query_seconds")
     made = f"{rows.value:>10,} rows" if rows else ""
     return f"{name:<24}{made:<17}" + (f"{seconds.value:>7.2f} s" if seconds else "")

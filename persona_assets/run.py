@@ -125,7 +125,9 @@ def _summarize(
     checks = [check for result in results for check in result.get_asset_check_evaluations()]
     by_language = {m.partition: m for m in made if m.partition}
     tables = {m.asset_key.to_user_string(): m.metadata for m in made if not m.partition}
-    emails = {language: _value(m, "dagster/row_count") for language, m in by_language.items()}
+    emails = {
+        language: _value(m, "dagster/partition_row_count") for language, m in by_language.items()
+    }
     sample = warehouse.read(read_query("report/email_sample"), {"emails": 1})
     profile = warehouse.read(read_query("segment_profile"), {}).to_pylist()
     return Summary(

@@ -9,6 +9,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persona_assets.errors import InputError
 
+# One run at a time: one process may have the warehouse file open.
+_DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+"""
+
 
 class Settings(BaseSettings):
     """What a run needs to know. Reading it touches neither disk (beyond .env) nor network."""
@@ -113,7 +124,7 @@ def prepare_home(settings: Settings) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         config = settings.dagster_home / "dagster.yaml"
         if not config.exists():
-            config.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+            config.write_text(_DAGSTER_YAML, encoding="utf-8")
         probe = settings.home / ".writable"
         probe.touch()
         probe.unlink()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _ADDRESS = re.compile(r"([^@\s<>|;,]?)[^@\s<>|;,]*@([^@\s<>|;,]+)")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|~&:]")
 
 
 def mask(text: str) -> str:
@@ -29,6 +30,12 @@ def as_markdown(rows: list[Mapping[str, Any]]) -> str:
     lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
     lines += [" | ".join(_cell(value) for value in row.values()) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def as_quote(text: str) -> str:
+    """A text as a Markdown quotation, every character of it shown as it is."""
+    lines = (_MARKUP.sub(r"\\\g<0>", line) for line in mask(printable(text)).split("\n"))
+    return "\n".join(f"> {line}  " for line in lines)
 
 
 def _cell(value: Any) -> str:

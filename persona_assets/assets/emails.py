@@ -18,7 +18,7 @@ from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
 from persona_assets.partitions import LANGUAGE_PARTITIONS
 from persona_assets.settings import Settings
-from persona_assets.text import as_markdown, mask
+from persona_assets.text import as_markdown, as_quote
 from persona_assets.warehouse import Warehouse, read_query
 
 GROUP = "emails"
@@ -83,6 +83,7 @@ def emails(
         key="user_id",
     )
     refused = warehouse.read(read_query("refused_drafts"), wanted).to_pylist()
+    counts = warehouse.read(read_query("report/email_counts"), {}).to_pylist()
     sample = warehouse.read(
         read_query("report/newest_emails"), {**wanted, "emails": _SHOWN}
     ).to_pylist()
@@ -92,6 +93,7 @@ def emails(
         receipt,
         lineage=_lineage(),
         extra={
+            "dagster/row_count": sum(row["emails"] for row in counts),
             "dagster/partition_row_count": receipt.rows,
             "drafts_written": written,
             "refused": dg.MetadataValue.md(as_markdown(refused)),
@@ -168,11 +170,11 @@ def _lineage() -> dict[str, list[tuple[str, str]]]:
 def _quoted(rows: list[dict]) -> str:
     if not rows:
         return "No e-mail in this language."
-    shown = []
-    for row in rows:
-        text = mask(row["marketing_email"]).replace("`", "'")
-        shown.append(f"**Customer {row['user_id']}**\n\n```text\n{row['subject']}\n\n{text}\n```")
-    return "\n\n---\n\n".join(shown)
+    return "\n\n---\n\n".join(
+        f"**Customer {row['user_id']}**\n\n"
+        + as_quote(f"{row['subject']}\n\n{row['marketing_email']}")
+        for row in rows
+    )
 
 
 def _batch(rows: Iterable[dict], schema: pa.Schema) -> pa.RecordBatch:

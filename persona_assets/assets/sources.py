@@ -3,7 +3,7 @@
 import dagster as dg
 
 from persona_assets import schemas
-from persona_assets.assets.tables import OWNERS, column_schema, described, materialized
+from persona_assets.assets.tables import OWNERS, column_schema, describe, described, materialized
 from persona_assets.languages import countries as all_countries
 from persona_assets.settings import Settings
 from persona_assets.source import inspect_source, source_folder
@@ -19,7 +19,7 @@ GROUP = "source"
     specs=[
         dg.AssetSpec(
             model.__name__,
-            description=(model.__doc__ or "").strip(),
+            description=describe(model),
             group_name=GROUP,
             owners=OWNERS[GROUP],
             kinds={"table", "parquet"},

@@ -1,5 +1,6 @@
 """What every asset that is a table shows in the Dagster UI: before it runs and after."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,9 +44,14 @@ def described(
         "group_name": group,
         "owners": OWNERS[group],
         "code_version": code_version,
-        "description": (model.__doc__ or "").strip(),
+        "description": describe(model),
         "metadata": {"dagster/column_schema": column_schema(model)},
     }
+
+
+def describe(model: type[schemas.Table]) -> str:
+    """What the table is, from its model's docstring."""
+    return inspect.cleandoc(model.__doc__ or "")
 
 
 def column_schema(model: type[schemas.Table]) -> dg.TableSchema:

@@ -14,7 +14,7 @@ _METRICS = (
     ("silhouette", "Silhouette (higher is better)"),
     ("calinski_harabasz", "Calinski-Harabasz (higher is better)"),
     ("davies_bouldin", "Davies-Bouldin (lower is better)"),
-    ("stability", "Stability over bootstraps (higher is better)"),
+    ("stability", "Stability (higher is better)"),
     ("inertia", "Inertia (reported, not scored)"),
     ("score", "Score"),
 )
@@ -22,26 +22,26 @@ _METRICS = (
 
 def draw_k_choice(choices: Sequence[KChoice]) -> bytes:
     """The metrics by k, the chosen k marked, as a PNG."""
-    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    figure = Figure(figsize=(8.2, 4.6), layout="constrained")
     axes = figure.subplots(2, 3).ravel()
     chosen = next((choice for choice in choices if choice.chosen), None)
     for axis, (metric, title) in zip(axes, _METRICS, strict=True):
         points = [(c.k, getattr(c, metric)) for c in choices if getattr(c, metric) is not None]
         if points:
-            axis.plot(*zip(*points, strict=True), marker="o", markersize=4, color=BLUE)
+            axis.plot(*zip(*points, strict=True), marker="o", markersize=3.5, color=BLUE)
         else:
             axis.text(0.5, 0.5, "not defined", ha="center", color=GREY, transform=axis.transAxes)
         if chosen:
             axis.axvline(chosen.k, color=ORANGE, linestyle="--", linewidth=1.2)
         if choices:
             axis.set_xlim(choices[0].k - 0.5, choices[-1].k + 0.5)
-        axis.set_title(title, fontsize=10, loc="left")
-        axis.set_xlabel("k", fontsize=9)
+        axis.set_title(title, fontsize=9, loc="left")
+        axis.set_xlabel("k", fontsize=8)
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.tick_params(labelsize=8)
+        axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     title = f"{chosen.k} segments of buyers were chosen" if chosen else "No buyers to segment"
-    figure.suptitle(title, fontsize=12, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return _png(figure)
 
 
@@ -52,5 +52,5 @@ def as_data_uri(png: bytes) -> str:
 
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
