@@ -13,6 +13,7 @@ from persona_assets import sample
 from persona_assets.errors import InputError
 from persona_assets.schemas import SOURCES, Table, columns, key
 from persona_assets.settings import Settings
+from persona_assets.text import mask
 
 _ENDINGS = ("parquet", "csv", "csv.gz")
 _TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
@@ -88,17 +89,15 @@ def _inspect(
         problems.append(f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv.")
         return None
     path = str(file).replace("'", "''")
-    if file.suffix == ".parquet":
-        scan = f"read_parquet('{path}')"
-    else:
-        scan = f"read_csv('{path}', header = true, all_varchar = true, nullstr = '')"
     try:
+        if file.suffix == ".parquet":
+            scan = f"read_parquet('{path}')"
+        else:
+            scan = _csv(connection, path, model)
         described = connection.execute(f"DESCRIBE FROM {scan}").fetchall()
     except duckdb.Error as error:
         kind = "Parquet" if file.suffix == ".parquet" else "CSV"
-        problems.append(
-            f"{file}: table {name} is not readable as {kind}: {str(error).splitlines()[0]}"
-        )
+        problems.append(f"{file}: table {name} is not readable as {kind}: {_reason(error)}")
         return None
     found = {row[0]: row[1] for row in described}
     before = len(problems)
@@ -124,17 +123,53 @@ def _inspect(
             )
         elif wanted == "DOUBLE":
             unreadable = f"({quoted} IS NOT NULL AND NOT COALESCE(ISFINITE({cast}), FALSE))"
+        elif wanted == "TIMESTAMPTZ":  # DuckDB also has infinity, and years that Python has not
+            unreadable = (
+                f"({quoted} IS NOT NULL AND "
+                f"NOT COALESCE({cast} BETWEEN '0001-01-01' AND '9999-12-31', FALSE))"
+            )
         selected.append(f"{cast} AS {quoted}")
         tests.append((column, wanted, unreadable, not spec.nullable, quoted))
     if len(problems) > before:
         return None
     select = f"SELECT {', '.join(selected)} FROM {scan}"
-    _test_values(connection, name, file, scan, tests, key(model), problems)
+    _test_values(connection, name, file, scan, select, tests, key(model), problems)
     return SourceTable(name, file, select)
 
 
-def _test_values(connection, name, file, scan, tests, keys, problems) -> None:
-    """Append what is wrong with the values of one table, in one pass over it."""
+def _csv(connection: duckdb.DuckDBPyConnection, path: str, model: type[Table]) -> str:
+    """The scan of a CSV with quotes as in RFC 4180, every column as text, "" as NULL.
+
+    Only the separator is found out, from the header: what DuckDB guesses from the first rows is
+    wrong for a file whose quotes begin further down.
+    """
+    line = connection.execute(
+        f"FROM read_csv('{path}', auto_detect = false, header = false, delim = '\x01', "
+        "quote = '', escape = '', columns = {'line': 'VARCHAR'}) LIMIT 1"
+    ).fetchone()
+    header = line[0].removeprefix("\ufeff") if line and line[0] else ""
+    separator = max(",;\t|", key=header.count)
+    wanted = set(columns(model))
+    names = []
+    for place, given in enumerate(header.split(separator)):
+        name = given.strip().strip('"')
+        names.append(name if name in wanted else f"column{place}")
+        wanted.discard(name)
+    types = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+    return (
+        f"read_csv('{path}', auto_detect = false, header = true, delim = '{separator}', "
+        f"quote = '\"', escape = '\"', nullstr = '', columns = {{{types}}})"
+    )
+
+
+def _reason(error: duckdb.Error) -> str:
+    """DuckDB's first line, and for a CSV the last before its advice: between them is the row."""
+    first, *rest = [line for line in str(error).split("\nPossible")[0].splitlines() if line]
+    return mask(f"{first}: {rest[-1]}" if rest and "CSV Error" in first else first)
+
+
+def _test_values(connection, name, file, scan, select, tests, keys, problems) -> None:
+    """Append what is wrong with the values of one table, in one pass over it, and with its key."""
     measures = ["COUNT(*)"]
     for _, _, unreadable, _, quoted in tests:
         measures += [
@@ -147,7 +182,7 @@ def _test_values(connection, name, file, scan, tests, keys, problems) -> None:
             f"SELECT {', '.join(measures)} FROM {scan}"
         ).fetchone()
     except duckdb.Error as error:
-        problems.append(f"{file}: table {name} is not readable: {str(error).splitlines()[0]}")
+        problems.append(f"{file}: table {name} is not readable: {_reason(error)}")
         return
     if rows == 0:
         problems.append(f"{file}: table {name} is empty.")
@@ -155,7 +190,8 @@ def _test_values(connection, name, file, scan, tests, keys, problems) -> None:
     for index, (column, wanted, _, required, _) in enumerate(tests):
         bad, example, absent = figures[3 * index : 3 * index + 3]
         if bad:
-            shown = example if len(example) <= 40 else example[:39] + "…"
+            shown = mask(example)
+            shown = shown if len(shown) <= 40 else shown[:39] + "…"
             problems.append(
                 f"{file}: table {name}, column {column}: {bad:,} of {rows:,} values are not "
                 f"{_spoken(wanted)}, such as {shown!r}."
@@ -165,16 +201,16 @@ def _test_values(connection, name, file, scan, tests, keys, problems) -> None:
                 f"{file}: table {name}, column {column}: {absent:,} of {rows:,} values are "
                 "missing."
             )
+    # Compared as they will be loaded: the texts '1' and '01' are one number.
     quoted = ", ".join(f'"{column}"' for column in keys)
     twice, example = connection.execute(
-        f"SELECT COUNT(*), MIN(CAST({quoted} AS VARCHAR)) FROM "
-        f"(SELECT {quoted} FROM {scan} WHERE {quoted} IS NOT NULL "
-        f"GROUP BY {quoted} HAVING COUNT(*) > 1)"
+        f"SELECT COUNT(*), MIN({quoted}) FROM (SELECT {quoted} FROM ({select}) "
+        f"WHERE {quoted} IS NOT NULL GROUP BY {quoted} HAVING COUNT(*) > 1)"
     ).fetchone()
     if twice:
         problems.append(
-            f"{file}: table {name}, column {', '.join(keys)}: {twice:,} keys stand there more "
-            f"than once, such as {example}."
+            f"{file}: table {name}, column {', '.join(keys)}: {twice:,} value(s) more than once, "
+            f"such as {example}."
         )
 
 

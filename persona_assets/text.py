@@ -16,9 +16,14 @@ def mask(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without the control characters that a terminal would obey; lines stay lines."""
+    """The text without the control characters and the overrides of direction that a terminal
+    would obey; lines stay lines."""
     return "\n".join(
-        "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cs"})
+        "".join(
+            c
+            for c in line
+            if unicodedata.category(c) not in {"Cc", "Cs"} and not "\u202a" <= c <= "\u202e"
+        )
         for line in text.split("\n")
     )
 

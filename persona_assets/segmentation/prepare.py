@@ -29,6 +29,8 @@ def prepare(features: np.ndarray) -> tuple[np.ndarray, Scale]:
     purchase) count as 0. Returns the scaled array and the scale. A feature that is the same for
     everyone becomes 0.
     """
+    if not len(features):
+        return features, Scale(np.zeros(features.shape[1]), np.ones(features.shape[1]))
     logged = np.log1p(np.maximum(features, 0))
     mean = logged.mean(axis=0)
     deviation = logged.std(axis=0)
