@@ -107,7 +107,9 @@ def load_settings(**overrides) -> Settings:
     except ValidationError as error:
         raise InputError("\n".join(_explain(problem) for problem in error.errors())) from None
     except UnicodeDecodeError as error:
-        raise InputError(f"The file .env is not UTF-8 (byte {error.start + 1}): save it so.") from None
+        raise InputError(
+            f"The file .env is not UTF-8 (byte {error.start + 1}): save it as UTF-8."
+        ) from None
     if settings.k_min > settings.k_max:
         raise InputError(
             f"PERSONA_K_MIN is {settings.k_min} and PERSONA_K_MAX is {settings.k_max}: "
