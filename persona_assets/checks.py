@@ -4,7 +4,6 @@ All of them run inside the warehouse and block what comes after. A failure names
 rows break it and up to five of them, with addresses masked.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import dagster as dg
 import ibis
 from pandera.config import ValidationDepth, config_context
+from pandera.engines import ibis_engine
 from pandera.errors import SchemaError, SchemaErrors
 
 from persona_assets import schemas
@@ -35,7 +35,11 @@ CLAIMS = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A rule, how many rows break it, and up to five of them."""
+    """A rule, how many rows break it, and up to five of them.
+
+    Of a duplicate key all rows count, and the keys are shown; a rule about the columns
+    themselves has neither count nor rows.
+    """
 
     rule: str
     count: int
@@ -45,10 +49,25 @@ class Failure:
 def schema_failures(model: type[schemas.Table], table: ibis.Table) -> list[Failure]:
     """What in the table breaks its model, computed in the warehouse: first its columns and types,
     then, if these hold and there are rows, the values."""
-    failures = _validate(model, table, ValidationDepth.SCHEMA_ONLY)
+    failures = _strange_types(model, table) or _validate(
+        model, table, ValidationDepth.SCHEMA_ONLY
+    )
     if failures or not table.count().execute():
         return failures
     return _validate(model, table, ValidationDepth.DATA_ONLY)
+
+
+def _strange_types(model: type[schemas.Table], table: ibis.Table) -> list[Failure]:
+    """Columns of a type that pandera stops at, such as a list of numbers."""
+    failures = []
+    for name, spec in schemas.columns(model).items():
+        found = table.schema().get(name)
+        try:
+            ibis_engine.Engine.dtype(found or spec.dtype)
+        except TypeError:
+            rule = f"expected column '{name}' to have type {spec.dtype}, got {found}"
+            failures.append(Failure(rule, 0, []))
+    return failures
 
 
 def _validate(
@@ -76,9 +95,18 @@ def _failure(model: type[schemas.Table], table: ibis.Table, error: SchemaError) 
     if reason == "DUPLICATES":
         keys = schemas.key(model)
         counted = table.group_by(keys).agg(rows=table.count())
-        return _counted(f"{', '.join(keys)} is unique", counted.filter(counted.rows > 1))
+        twice = counted.filter(counted.rows > 1)
+        return Failure(
+            f"{', '.join(keys)} is unique", int(twice.rows.sum().execute()), _shown(twice)
+        )
+    wanted = list(dict.fromkeys([*schemas.key(model), column]))
     if reason == "SERIES_CONTAINS_NULLS":
-        return _counted(f"{column} is never NULL", table.filter(table[column].isnull()))
+        absent = table[column].isnull()
+        rule = f"{column} is never NULL"
+        if table[column].type().is_floating():  # pandera takes NaN for NULL
+            absent, rule = absent | table[column].isnan(), f"{rule} or NaN"
+        broken = table.filter(absent)
+        return Failure(rule, int(broken.count().execute()), _shown(broken[wanted]))
     if reason == "DATAFRAME_CHECK":
         check = error.check
         limit, check.n_failure_cases = check.n_failure_cases, None
@@ -88,26 +116,27 @@ def _failure(model: type[schemas.Table], table: ibis.Table, error: SchemaError) 
             check.n_failure_cases = limit
         count = int(values.count().execute())
         shown = values.distinct().limit(_SHOWN).to_pyarrow()[column].to_pylist()
-        broken = table.filter(table[column].isin(shown)).limit(_SHOWN)
-        wanted = list(dict.fromkeys([*schemas.key(model), column]))
-        return Failure(
-            f"{column}: {check.error or check}", count, broken[wanted].to_pyarrow().to_pylist()
-        )
+        broken = table.filter(table[column].isin(shown))
+        return Failure(f"{column}: {check.error or check}", count, _shown(broken[wanted]))
+    if reason == "COLUMN_NOT_IN_SCHEMA":  # of several, pandera names the first one
+        extra = [name for name in table.columns if name not in schemas.columns(model)]
+        return Failure(f"column {', '.join(map(repr, extra))} not declared", 0, [])
     said = str(error).splitlines()[0]
-    # pandera goes on with the repr of the table or of the whole schema.
-    return Failure(re.split(r"\. Columns in table| DataFrameSchema", said)[0], 1, [])
+    # pandera goes on with the columns of the table.
+    return Failure(said.split(". Columns in table")[0], 0, [])
 
 
-def _counted(rule: str, broken: ibis.Table) -> Failure:
-    count = int(broken.count().execute())
-    return Failure(rule, count, broken.limit(_SHOWN).to_pyarrow().to_pylist())
+def _shown(broken: ibis.Table) -> list[dict[str, Any]]:
+    return broken.limit(_SHOWN).to_pyarrow().to_pylist()
 
 
 def _result(failures: list[Failure], partition: str | None) -> dg.AssetCheckResult:
     scope = {"partition": partition} if partition else {}
     if not failures:
         return dg.AssetCheckResult(passed=True, metadata=scope)
-    said = "; ".join(f"{f.rule}: broken by {f.count:,} row(s)" for f in failures)
+    said = "; ".join(
+        f"{f.rule}: broken by {f.count:,} row(s)" if f.count else f.rule for f in failures
+    )
     return dg.AssetCheckResult(
         passed=False,
         description=said,
@@ -115,6 +144,7 @@ def _result(failures: list[Failure], partition: str | None) -> dg.AssetCheckResu
         | {
             f.rule: dg.MetadataValue.md(f"{f.count:,} row(s)\n\n{as_markdown(f.rows)}")
             for f in failures
+            if f.count
         },
     )
 

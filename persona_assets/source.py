@@ -145,9 +145,9 @@ def _csv(connection: duckdb.DuckDBPyConnection, path: str, model: type[Table]) -
     """
     line = connection.execute(
         f"FROM read_csv('{path}', auto_detect = false, header = false, delim = '\x01', "
-        "quote = '', escape = '', columns = {'line': 'VARCHAR'}) LIMIT 1"
+        "quote = '', escape = '', strict_mode = false, columns = {'line': 'VARCHAR'}) LIMIT 1"
     ).fetchone()
-    header = line[0].removeprefix("\ufeff") if line and line[0] else ""
+    header = line[0] if line and line[0] else ""
     separator = max(",;\t|", key=header.count)
     wanted = set(columns(model))
     names = []

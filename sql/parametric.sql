@@ -36,8 +36,9 @@ orders_of_customer AS (
   GROUP BY user_id
 ),
 
+-- Rounded, because floating-point sums differ in the last digit with the order of the rows.
 revenue_of_customer AS (
-  SELECT user_id, SUM(COALESCE(sale_price, 0)) AS total_revenue
+  SELECT user_id, ROUND(SUM(COALESCE(sale_price, 0)), 6) AS total_revenue
   FROM lines
   GROUP BY user_id
 ),

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
-from persona_assets.errors import InputError
 from persona_assets.reports.pictures import as_data_uri, draw_k_choice
 from persona_assets.segmentation import FEATURES, choose_k, fit_segments, name_segments, prepare
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
@@ -62,11 +61,6 @@ def centroids(
     rows = []
     if len(features):
         k = config.k or _chosen_k(warehouse)
-        different = len(np.unique(features, axis=0))
-        if k > different:
-            raise InputError(
-                f"k is {k} and there are only {different} different buyers: choose a smaller k."
-            )
         segments = fit_segments(features, k, FEATURES.index("total_revenue"))
         for i in range(k):
             rows.append(

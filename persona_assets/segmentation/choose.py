@@ -53,6 +53,8 @@ def choose_k(
     smaller k on a tie. With fewer than three different customers there is one segment (k = 1);
     with none, the list is empty.
     """
+    if not np.isfinite(scaled).all():
+        raise ValueError("The scaled features hold NaN or infinity.")
     if len(scaled) == 0:
         return []
     rows = scaled[:SEARCH_ROWS]
@@ -79,7 +81,7 @@ def choose_k(
         [
             _scaled([m[2] for m in measured]),
             _scaled([m[3] for m in measured]),
-            1 - _scaled([m[4] for m in measured]),
+            _scaled([-m[4] for m in measured]),
         ]
     ).mean(axis=1)
     leading = sorted(np.argsort(-shape, kind="stable")[:CANDIDATES])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 
+from persona_assets.errors import InputError
 from persona_assets.segmentation.prepare import prepare
 
 
@@ -27,12 +28,18 @@ class Segments:
 def fit_segments(features: np.ndarray, k: int, value_column: int, seed: int = 0) -> Segments:
     """Fit k-means on features in their own units.
 
-    features: (customers, features), at least k different rows; value_column: the feature whose
+    features: (customers, features); value_column: the feature whose
     mean orders the segments. The squared distance of a customer z to the centroid c is
     |z|^2 + |c|^2 - 2 c.z; without |z|^2, which is the same for every segment, it is linear in z
     and so in LN(1 + feature): that is the linear score, and the smallest one wins.
+    Raises InputError when there are fewer than k different customers.
     """
     scaled, scale = prepare(features)
+    different = len(np.unique(scaled, axis=0))
+    if k > different:
+        raise InputError(
+            f"k is {k} and there are only {different} different buyers: choose a smaller k."
+        )
     model = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(scaled)
     sums = np.zeros((k, features.shape[1]))
     np.add.at(sums, model.labels_, features)

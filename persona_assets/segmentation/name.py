@@ -31,11 +31,14 @@ def name_segments(means: np.ndarray, customers: Sequence[int]) -> list[Label]:
     means: (segments, 5) in the features' own units, columns as in FEATURES; customers: how many
     each segment has. The name says recency (recent up to RECENT_MONTHS, dormant beyond
     LAPSED_MONTHS, lapsing between), value (mean revenue from 1.5 times that of all customers
-    high, below half of it low) and habit (mean orders below 1.5 one-timers, from 4 regulars).
-    Segments that share these are told apart by basket, or numbered by revenue.
+    high, if there is any; below half of it low) and habit (mean orders below 1.5 one-timers, from
+    4 regulars). Segments that share these are told apart by basket, or numbered by revenue.
+    Raises ValueError on NaN and infinity, which no rule would fit.
     """
     if len(means) == 0:
         return []
+    if not np.isfinite(means).all():
+        raise ValueError("The means of the segments hold NaN or infinity.")
     rows = [dict(zip(FEATURES, row, strict=True)) for row in means]
     revenue = float(np.average(means[:, FEATURES.index("total_revenue")], weights=customers))
     alike: dict[str, list[int]] = defaultdict(list)
@@ -56,7 +59,7 @@ def _recency(row: dict[str, float]) -> str:
 
 
 def _value(row: dict[str, float], revenue: float) -> str:
-    if row["total_revenue"] >= 1.5 * revenue:
+    if row["total_revenue"] > 0 and row["total_revenue"] >= 1.5 * revenue:
         return "high-value"
     return "low-value" if row["total_revenue"] < 0.5 * revenue else "mid-value"
 
@@ -64,7 +67,7 @@ def _value(row: dict[str, float], revenue: float) -> str:
 def _habit(row: dict[str, float]) -> str:
     if row["total_orders"] < 1.5:
         return "one-timers"
-    return "repeat buyers" if row["total_orders"] < 4 else "regulars"
+    return "repeaters" if row["total_orders"] < 4 else "regulars"
 
 
 def _apart(rows: list[dict[str, float]], indexes: list[int]) -> list[str]:

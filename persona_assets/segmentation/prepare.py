@@ -27,8 +27,12 @@ def prepare(features: np.ndarray) -> tuple[np.ndarray, Scale]:
 
     features: (customers, 5), columns as in FEATURES; negative values (a refund larger than the
     purchase) count as 0. Returns the scaled array and the scale. A feature that is the same for
-    everyone becomes 0.
+    everyone becomes 0. Raises ValueError, naming the features, on NaN and infinity.
     """
+    absurd = (~np.isfinite(features)).sum(axis=0)
+    if absurd.any():
+        named = [f"{name} ({n})" for name, n in zip(FEATURES, absurd, strict=True) if n]
+        raise ValueError(f"Features that are NaN or infinite: {', '.join(named)}.")
     if not len(features):
         return features, Scale(np.zeros(features.shape[1]), np.ones(features.shape[1]))
     logged = np.log1p(np.maximum(features, 0))

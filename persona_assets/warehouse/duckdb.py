@@ -177,12 +177,13 @@ class DuckDBWarehouse:
                 name = _name(table, SOURCE_DATASET).sql("duckdb")
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
                 rows, version = connection.execute(
-                    f"SELECT COUNT(*), COALESCE(BIT_XOR(HASH(source)), 0) FROM {name} AS source"
+                    "SELECT COUNT(*), COALESCE(SUM(HASH(source)::HUGEINT), 0) "
+                    f"FROM {name} AS source"
                 ).fetchone()
                 receipt = Receipt(
                     self.address(table, SOURCE_DATASET), rows, time.perf_counter() - start
                 )
-                done[table] = (receipt, f"{version:016x}")
+                done[table] = (receipt, f"{version % 2**64:016x}")
         return done
 
     @staticmethod

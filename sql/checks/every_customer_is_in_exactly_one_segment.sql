@@ -1,6 +1,6 @@
 -- Customers in no segment, in several, or in a segment that was never fitted.
 WITH memberships AS (
-  SELECT user_id, COUNT(*) AS segments FROM persona.customer_segments GROUP BY user_id
+  SELECT user_id, COUNT(segment) AS segments FROM persona.customer_segments GROUP BY user_id
 )
 
 SELECT p.user_id, COALESCE(m.segments, 0) AS segments, s.segment

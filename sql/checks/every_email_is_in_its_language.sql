@@ -17,7 +17,7 @@ WHERE (@language IS NULL OR e.language = @language)
         WHEN 'de' THEN r'\b(Sie|und|Ihnen|Ihre)\b'
         WHEN 'es' THEN r'\b(tu|una|para|que)\b'
         WHEN 'fr' THEN r'\b(vous|votre|vos)\b'
-        WHEN 'pt' THEN r'\b(você|uma|para|sua|seu)\b'
+        WHEN 'pt' THEN r'\b(uma|para|sua|seu)\b|você'
         ELSE r'\b(you|your|the)\b'
       END
     )

@@ -1,0 +1,502 @@
+"""The DuckDB warehouse: each method, all or nothing, one process at a time, moments in UTC."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+import sqlglot
+
+from persona_assets.errors import PersonaError, WarehouseBusy
+from persona_assets.warehouse import DuckDBWarehouse, Query
+
+SCHEMA = pa.schema(
+    {
+        "id": pa.int64(),
+        "language": pa.string(),
+        "tags": pa.list_(pa.string()),
+        "moment": pa.timestamp("us", tz="UTC"),
+    }
+)
+NOON = datetime(2024, 3, 31, 12, 0, tzinfo=UTC)
+HELD = """
+import sys, time
+from pathlib import Path
+from persona_assets.warehouse import DuckDBWarehouse
+with DuckDBWarehouse(Path(sys.argv[1])).connect():
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def query(text: str, name: str = "some/query") -> Query:
+    return Query(name, text, sqlglot.parse_one(text, read="bigquery"))
+
+
+def row(number: int, language: str = "en") -> dict[str, Any]:
+    return {"id": number, "language": language, "tags": ["a", "b"], "moment": NOON}
+
+
+def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)
+
+
+def rows_of(warehouse: DuckDBWarehouse, table: str = "t") -> list[dict]:
+    return warehouse.read(query(f"SELECT * FROM persona.{table} ORDER BY id"), {}).to_pylist()
+
+
+def partitions(warehouse: DuckDBWarehouse) -> list[tuple[int, str]]:
+    return sorted((found["id"], found["language"]) for found in rows_of(warehouse))
+
+
+def files_of(warehouse: DuckDBWarehouse) -> list[str]:
+    """The names beside the warehouse file, without DuckDB's own log."""
+    return sorted(
+        path.name for path in warehouse.path.parent.iterdir() if path.suffix != ".wal"
+    )
+
+
+@contextmanager
+def python(code: str, *arguments: Any, **environment: str) -> Iterator[subprocess.Popen]:
+    """A second process that runs the code and says when it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def filled(warehouse: DuckDBWarehouse) -> DuckDBWarehouse:
+    """A warehouse with the table t: two rows in English, one in German."""
+    warehouse.replace("t", SCHEMA, [batch(row(1), row(2), row(3, "de"))])
+    return warehouse
+
+
+class TestWritingAndReading:
+    def test_create_makes_and_then_replaces_a_table(self, warehouse):
+        first = warehouse.create("t", query("SELECT 1 AS id UNION ALL SELECT 2"), {})
+        assert (first.table, first.rows) == ("warehouse.persona.t", 2)
+        second = warehouse.create("t", query("SELECT 7 AS id, 'x' AS name"), {})
+        assert second.rows == 1
+        assert rows_of(warehouse) == [{"id": 7, "name": "x"}]
+
+    def test_a_table_can_be_created_from_itself(self, filled):
+        filled.create("t", query("SELECT id + 10 AS id FROM persona.t"), {})
+        assert [found["id"] for found in rows_of(filled)] == [11, 12, 13]
+
+    def test_replace_keeps_every_value_and_type(self, warehouse):
+        empty = {"id": 2, "language": None, "tags": None, "moment": None}
+        odd = {"id": 3, "language": "'\"\n\x00é漢", "tags": [], "moment": NOON}
+        receipt = warehouse.replace("t", SCHEMA, [batch(row(1)), batch(empty, odd)])
+        assert receipt.rows == 3
+        found = warehouse.read(query("SELECT * FROM persona.t ORDER BY id"), {})
+        assert found.to_pylist() == [row(1), empty, odd]
+        assert found.schema == SCHEMA
+
+    def test_replace_without_rows_leaves_an_empty_table_with_its_columns(self, filled):
+        assert filled.replace("t", SCHEMA, []).rows == 0
+        found = filled.read(query("SELECT * FROM persona.t"), {})
+        assert (found.num_rows, found.schema) == (0, SCHEMA)
+
+    def test_replace_may_change_the_columns(self, filled):
+        other = pa.schema({"id": pa.string()})
+        filled.replace("t", other, [pa.RecordBatch.from_pylist([{"id": "x"}], schema=other)])
+        assert rows_of(filled) == [{"id": "x"}]
+
+    def test_append_adds_rows_and_creates_the_table(self, warehouse):
+        assert warehouse.append("t", SCHEMA, []).rows == 0
+        assert warehouse.append("t", SCHEMA, [batch(row(1)), batch(row(2))]).rows == 2
+        assert warehouse.append("t", SCHEMA, [batch(row(3))]).rows == 1
+        assert rows_of(warehouse) == [row(1), row(2), row(3)]
+
+    def test_append_goes_by_name_not_by_place(self, filled):
+        turned = pa.schema([*reversed(SCHEMA)])
+        filled.append("t", turned, [pa.RecordBatch.from_pylist([row(4)], schema=turned)])
+        assert rows_of(filled)[-1] == row(4)
+
+    def test_append_of_other_columns_changes_nothing(self, filled):
+        other = pa.schema({"unknown": pa.int64()})
+        with pytest.raises(duckdb.Error, match="unknown"):
+            filled.append(
+                "t", other, [pa.RecordBatch.from_pylist([{"unknown": 1}], schema=other)]
+            )
+        assert len(rows_of(filled)) == 3
+
+    def test_stream_gives_the_rows_in_batches_and_their_order(self, warehouse):
+        warehouse.replace("t", SCHEMA, [batch(*(row(number) for number in range(25)))])
+        text = "SELECT id, moment FROM persona.t WHERE id >= @least ORDER BY id DESC"
+        batches = list(warehouse.stream(query(text), {"least": 5}, rows=10))
+        assert [len(found) for found in batches] == [10, 10]
+        assert [n for found in batches for n in found["id"].to_pylist()] == [*range(24, 4, -1)]
+        assert batches[0]["moment"][0].as_py() == NOON
+
+    def test_stream_of_no_rows_gives_no_batches(self, filled):
+        assert [*filled.stream(query("SELECT id FROM persona.t WHERE id > 9"), {}, 10)] == []
+
+    def test_the_table_that_is_streamed_can_be_replaced_meanwhile(self, filled):
+        """What comes out is what was there when the stream began."""
+        stream = filled.stream(query("SELECT * FROM persona.t ORDER BY id"), {}, rows=1)
+        filled.replace("t", SCHEMA, (batch(row(one["id"][0].as_py() + 10)) for one in stream))
+        assert [found["id"] for found in rows_of(filled)] == [11, 12, 13]
+
+    def test_a_stream_that_is_left_early_leaves_no_file(self, filled):
+        stream = filled.stream(query("SELECT * FROM persona.t"), {}, rows=1)
+        next(stream)
+        assert len(files_of(filled)) == 2
+        stream.close()
+        assert files_of(filled) == ["warehouse.duckdb"]
+
+    def test_exists_says_which_tables_are_there_and_creates_nothing(self, warehouse):
+        assert not warehouse.exists("t")
+        assert files_of(warehouse) == []
+        warehouse.replace("t", SCHEMA, [])
+        assert warehouse.exists("t")
+        assert not warehouse.exists("T2")
+
+    def test_a_source_table_is_not_taken_for_one_of_ours(self, warehouse):
+        warehouse.load({"users": "SELECT 1 AS id"})
+        assert not warehouse.exists("users")
+        assert warehouse.address("users", "thelook_ecommerce") == (
+            "warehouse.thelook_ecommerce.users"
+        )
+
+    def test_an_ibis_table_is_computed_inside_the_warehouse(self, filled):
+        filled.load({"users": "SELECT UNNEST([1, 2, 3, 4]) AS id"})
+        with filled.ibis_table("t") as ours, filled.ibis_table("users", "thelook_ecommerce") as of:
+            assert ours.filter(ours.language == "en").count().execute() == 2
+            assert of.count().execute() == 4
+
+    def test_no_connection_stays_open(self, filled):
+        with filled.connect() as connection:
+            pass
+        with pytest.raises(duckdb.ConnectionException, match="closed"):
+            connection.execute("SELECT 1")
+        with filled.ibis_table("t"):
+            pass
+        with pytest.raises(duckdb.Error):
+            filled.read(query("SELECT nothing FROM persona.t"), {})
+        next(filled.stream(query("SELECT * FROM persona.t"), {}, 1))
+        code = "import duckdb, sys; duckdb.connect(sys.argv[1]); print('opened')"
+        with python(code, filled.path) as process:
+            assert process.stdout.read() == "opened\n"
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        "value", ["'; DROP TABLE persona.t; --", "O'Hara", '"', "$least", "@value", "\\", ""]
+    )
+    def test_a_value_stays_a_value(self, filled, value):
+        assert filled.read(query("SELECT @value AS v"), {"value": value})["v"][0].as_py() == value
+        filled.create("u", query("SELECT 1 AS id, @value AS v"), {"value": value})
+        assert rows_of(filled, "u") == [{"id": 1, "v": value}]
+        (found,) = filled.stream(query("SELECT @value AS v"), {"value": value}, 5)
+        assert found["v"][0].as_py() == value
+        assert len(rows_of(filled)) == 3
+
+    @pytest.mark.parametrize("value", ["de' OR TRUE --", "d_", "'de'"])
+    def test_the_partition_is_a_value_too(self, filled, value):
+        filled.replace("t", SCHEMA, [batch(row(9, value))], where={"language": value})
+        assert partitions(filled) == [(1, "en"), (2, "en"), (3, "de"), (9, value)]
+
+    def test_table_and_column_names_are_quoted(self, warehouse):
+        schema = pa.schema({"id": pa.int64(), 'group "by"': pa.string()})
+        one = pa.RecordBatch.from_pylist([{"id": 1, 'group "by"': "x"}], schema=schema)
+        for _ in range(2):
+            warehouse.replace("select", schema, [one], where={'group "by"': "x"}, key="id")
+        assert warehouse.exists("select")
+        with warehouse.ibis_table("select") as table:
+            assert table.count().execute() == 1
+
+    def test_lists_dates_and_null_are_bound(self, filled):
+        text = "SELECT id FROM persona.t WHERE language IN UNNEST(@some) AND DATE(moment) = @day"
+        parameters = {"some": ["de", "fr"], "day": NOON.date()}
+        assert filled.read(query(text), parameters)["id"].to_pylist() == [3]
+        text = "SELECT COUNT(*) AS n FROM persona.t WHERE @x IS NULL OR language = @x"
+        assert filled.read(query(text), {"x": None})["n"].to_pylist() == [3]
+
+    def test_a_missing_parameter_is_named(self, filled):
+        broken = query("SELECT @one AS a, @two AS b, @three AS c", "report/example")
+        said = "sql/report/example.sql needs a value for @one, @three"
+        for ask in (
+            lambda: filled.read(broken, {"two": 2}),
+            lambda: filled.create("t", broken, {"two": 2}),
+            lambda: next(filled.stream(broken, {"two": 2}, 1)),
+        ):
+            with pytest.raises(ValueError) as refused:
+                ask()
+            assert str(refused.value) == said
+        assert len(rows_of(filled)) == 3
+
+    def test_a_parameter_too_many_is_left_alone(self, filled):
+        assert filled.read(query("SELECT @a AS a"), {"a": 1, "b": 2})["a"].to_pylist() == [1]
+
+
+class TestPartitions:
+    def test_replace_touches_only_its_partition(self, filled):
+        receipt = filled.replace("t", SCHEMA, [batch(row(4, "de"))], where={"language": "de"})
+        assert receipt.rows == 1
+        assert partitions(filled) == [(1, "en"), (2, "en"), (4, "de")]
+
+    def test_an_empty_partition_is_emptied(self, filled):
+        assert filled.replace("t", SCHEMA, [], where={"language": "en"}).rows == 0
+        assert partitions(filled) == [(3, "de")]
+
+    def test_the_first_partition_creates_the_table(self, warehouse):
+        warehouse.replace("t", SCHEMA, [batch(row(1))], where={"language": "en"}, key="id")
+        assert partitions(warehouse) == [(1, "en")]
+
+    def test_key_takes_a_row_out_of_the_other_partition(self, filled):
+        moved = [batch(row(3, "en"), row(1))]
+        filled.replace("t", SCHEMA, moved, where={"language": "en"}, key="id")
+        assert partitions(filled) == [(1, "en"), (3, "en")]
+
+    def test_without_key_the_other_partition_keeps_its_row(self, filled):
+        filled.replace("t", SCHEMA, [batch(row(3, "en"))], where={"language": "en"})
+        assert partitions(filled) == [(3, "de"), (3, "en")]
+
+    def test_replacing_again_changes_nothing(self, filled):
+        for _ in range(2):
+            filled.replace(
+                "t", SCHEMA, [batch(row(3, "en"), row(5))], where={"language": "en"}, key="id"
+            )
+        assert partitions(filled) == [(3, "en"), (5, "en")]
+
+
+def _breaking(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    yield from batches
+    raise RuntimeError("the source broke off")
+
+
+def _wrong(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    yield from batches
+    yield pa.RecordBatch.from_pylist([{"other": 1}])
+
+
+class TestAllOrNothing:
+    @pytest.mark.parametrize("broken", [_breaking, _wrong])
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda w, found: w.replace("t", SCHEMA, found),
+            lambda w, found: w.replace("t", SCHEMA, found, where={"language": "en"}, key="id"),
+            lambda w, found: w.append("t", SCHEMA, found),
+        ],
+        ids=["replace", "replace where", "append"],
+    )
+    def test_batches_that_break_off_change_nothing(self, filled, write: Callable, broken):
+        with pytest.raises((RuntimeError, ValueError)):
+            write(filled, broken(batch(row(7)), batch(row(8))))
+        assert rows_of(filled) == [row(1), row(2), row(3, "de")]
+        assert files_of(filled) == ["warehouse.duckdb"]
+
+    def test_batches_that_break_off_create_no_table(self, warehouse):
+        with pytest.raises(RuntimeError):
+            warehouse.append("t", SCHEMA, _breaking(batch(row(1))))
+        assert not warehouse.exists("t")
+        assert files_of(warehouse) == []
+
+    def test_a_partition_that_cannot_be_inserted_keeps_its_rows(self, filled):
+        other = pa.schema({"id": pa.int64(), "language": pa.string(), "more": pa.string()})
+        one = pa.RecordBatch.from_pylist([{"id": 1, "language": "en", "more": ""}], schema=other)
+        with pytest.raises(duckdb.Error, match="more"):
+            filled.replace("t", other, [one], where={"language": "en"}, key="id")
+        assert partitions(filled) == [(1, "en"), (2, "en"), (3, "de")]
+
+    def test_a_query_that_fails_half_way_keeps_the_table(self, filled):
+        failing = query("SELECT CAST(IF(id = 3, 'three', '3') AS INT64) AS id FROM persona.t")
+        with pytest.raises(duckdb.ConversionException):
+            filled.create("t", failing, {})
+        assert rows_of(filled) == [row(1), row(2), row(3, "de")]
+
+    def test_nothing_is_locked_while_batches_are_drawn(self, filled):
+        def drawn():
+            with python(HELD, filled.path, 0) as other:
+                assert other.stdout.readline() == "held\n"
+                other.wait()
+            yield batch(row(9))
+
+        filled.replace("t", SCHEMA, drawn())
+        assert rows_of(filled) == [row(9)]
+
+
+KILLED_WHILE_DRAWING = """
+import os, signal, sys
+import pyarrow as pa
+from persona_assets.warehouse import DuckDBWarehouse
+schema = pa.schema({"id": pa.int64(), "language": pa.string()})
+def batches():
+    yield pa.RecordBatch.from_pylist([{"id": 9, "language": "en"}], schema=schema)
+    os.kill(os.getpid(), signal.SIGKILL)
+DuckDBWarehouse(sys.argv[1]).replace("t", schema, batches(), **eval(sys.argv[2]))
+"""
+KILLED_BEFORE_THE_COMMIT = """
+import os, signal, sys
+import pyarrow as pa
+from persona_assets.warehouse import DuckDBWarehouse, duckdb as module
+def killed(*arguments):
+    real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+if eval(sys.argv[2]):
+    real = DuckDBWarehouse._insert
+    DuckDBWarehouse._insert = staticmethod(killed)
+else:
+    real = module._count
+    module._count = killed
+schema = pa.schema({"id": pa.int64(), "language": pa.string()})
+batch = pa.RecordBatch.from_pylist([{"id": 9, "language": "en"}] * 50_000, schema=schema)
+DuckDBWarehouse(sys.argv[1]).replace("t", schema, [batch], **eval(sys.argv[2]))
+"""
+
+
+class TestKilled:
+    @pytest.mark.parametrize("where", [{}, {"where": {"language": "en"}, "key": "id"}])
+    @pytest.mark.parametrize("code", [KILLED_WHILE_DRAWING, KILLED_BEFORE_THE_COMMIT])
+    def test_a_process_that_is_killed_while_writing_leaves_the_old_table(
+        self, filled, code, where
+    ):
+        with python(code, filled.path, where) as process:
+            assert process.wait(timeout=30) == -signal.SIGKILL
+        assert rows_of(filled) == [row(1), row(2), row(3, "de")]
+        filled.append("t", SCHEMA, [batch(row(4))])
+        assert len(rows_of(filled)) == 4
+
+
+class TestOneProcessAtATime:
+    def test_who_waits_in_vain_is_told_who_holds_the_file(self, filled):
+        waiting = DuckDBWarehouse(filled.path, wait_seconds=0.3)
+        with python(HELD, filled.path, 60) as other:
+            assert other.stdout.readline() == "held\n"
+            start = datetime.now()
+            with pytest.raises(WarehouseBusy) as refused:
+                waiting.read(query("SELECT 1 AS one"), {})
+            took = datetime.now() - start
+        assert f"is held by process {other.pid} (" in str(refused.value)
+        assert str(filled.path) in str(refused.value)
+        assert timedelta(seconds=0.3) <= took < timedelta(seconds=10)
+
+    def test_who_waits_long_enough_gets_in(self, filled):
+        waiting = DuckDBWarehouse(filled.path, wait_seconds=30)
+        with python(HELD, filled.path, 0.3) as other:
+            assert other.stdout.readline() == "held\n"
+            assert waiting.exists("t")
+
+    @pytest.mark.parametrize("kind", ["no database", "folder", "no such folder"])
+    def test_a_file_that_cannot_be_opened_is_named(self, tmp_path, kind):
+        path = tmp_path / "some.duckdb"
+        if kind == "no database":
+            path.write_text("id,language\n" * 1000)
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path = tmp_path / "nowhere" / "some.duckdb"
+        with pytest.raises(PersonaError) as refused:
+            DuckDBWarehouse(path, wait_seconds=30).read(query("SELECT 1 AS one"), {})
+        assert str(refused.value).startswith(f"The warehouse {path} cannot be opened: ")
+        assert not isinstance(refused.value, WarehouseBusy)
+        assert "\n" not in str(refused.value)
+
+
+class TestLoad:
+    ROWS = "(VALUES (1, 'a'), (2, NULL), (3, 'c')) AS t (id, name)"
+
+    def version(self, warehouse: DuckDBWarehouse, select: str) -> str:
+        return warehouse.load({"users": select})["users"][1]
+
+    def test_load_replaces_tables_and_counts_their_rows(self, warehouse):
+        for last in (3, 5):
+            done = warehouse.load(
+                {
+                    "users": f"SELECT UNNEST(RANGE({last})) AS id",
+                    "orders": "SELECT 7 AS order_id",
+                }
+            )
+            assert done["users"][0].rows == last
+            assert done["users"][0].table == "warehouse.thelook_ecommerce.users"
+            assert done["orders"][0].rows == 1
+        with warehouse.ibis_table("users", "thelook_ecommerce") as table:
+            assert table.count().execute() == 5
+
+    def test_load_is_all_or_nothing(self, warehouse):
+        warehouse.load({"users": "SELECT 1 AS id", "orders": "SELECT 1 AS order_id"})
+        with pytest.raises(duckdb.Error):
+            warehouse.load(
+                {"users": "SELECT 2 AS id", "orders": "SELECT CAST('x' AS BIGINT) AS order_id"}
+            )
+        for table, column in (("users", "id"), ("orders", "order_id")):
+            with warehouse.ibis_table(table, "thelook_ecommerce") as found:
+                assert found[column].to_pyarrow().to_pylist() == [1]
+
+    def test_the_version_does_not_depend_on_the_order_of_rows(self, warehouse):
+        up, down = (f"SELECT * FROM {self.ROWS} ORDER BY id {way}" for way in ("ASC", "DESC"))
+        assert self.version(warehouse, up) == self.version(warehouse, down)
+
+    @pytest.mark.parametrize(
+        "select",
+        [
+            f"SELECT id, UPPER(name) AS name FROM {ROWS}",
+            f"SELECT id, COALESCE(name, '') AS name FROM {ROWS}",
+            f"SELECT * FROM {ROWS} WHERE id < 3",
+            f"SELECT * FROM {ROWS} UNION ALL SELECT 4, 'd'",
+            f"SELECT * FROM {ROWS} UNION ALL SELECT 3, 'c'",
+            f"SELECT * FROM {ROWS} UNION ALL SELECT 4, 'd' UNION ALL SELECT 4, 'd'",
+            "SELECT * FROM (VALUES (1, 'c'), (2, NULL), (3, 'a')) AS t (id, name)",
+        ],
+        ids=["value", "NULL", "less", "more", "twice", "twins", "swapped"],
+    )
+    def test_the_version_depends_on_the_content(self, warehouse, select):
+        before = self.version(warehouse, f"SELECT * FROM {self.ROWS}")
+        assert self.version(warehouse, select) != before
+        assert self.version(warehouse, f"SELECT * FROM {self.ROWS}") == before
+
+    def test_an_empty_table_has_a_version_too(self, warehouse):
+        version = self.version(warehouse, f"SELECT * FROM {self.ROWS} LIMIT 0")
+        assert version == "0" * 16
+        assert len(self.version(warehouse, f"SELECT * FROM {self.ROWS}")) == 16
+
+
+MOMENTS = """
+import sys
+from datetime import UTC, datetime
+import pyarrow as pa
+import sqlglot
+from persona_assets.warehouse import DuckDBWarehouse, Query
+warehouse = DuckDBWarehouse(sys.argv[1])
+late = datetime(2024, 3, 31, 23, 30, tzinfo=UTC)
+schema = pa.schema({"moment": pa.timestamp("us", tz="UTC")})
+warehouse.replace("t", schema, [pa.RecordBatch.from_pylist([{"moment": late}], schema=schema)])
+warehouse.load({"users": "SELECT CAST('2024-03-31 23:30' AS TIMESTAMPTZ) AS moment"})
+text = (
+    "SELECT t.moment, u.moment AS loaded, DATE(t.moment) AS day, "
+    "EXTRACT(HOUR FROM t.moment) AS hour "
+    "FROM persona.t AS t CROSS JOIN thelook_ecommerce.users AS u"
+)
+query = Query("moments", text, sqlglot.parse_one(text, read="bigquery"))
+(streamed,) = warehouse.stream(query, {}, 10)
+for found in (warehouse.read(query, {}), streamed):
+    print(found.schema.field("moment").type, found.schema.field("loaded").type)
+    print(*(str(value) for value in found.to_pylist()[0].values()))
+with warehouse.ibis_table("t") as table:
+    print(table.schema()["moment"], table.moment.to_pyarrow().to_pylist()[0])
+"""
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/Los_Angeles", ""])
+def test_moments_are_in_utc_whatever_the_time_zone_of_the_machine(tmp_path, zone):
+    moment = "2024-03-31 23:30:00+00:00"
+    seen = f"timestamp[us, tz=UTC] timestamp[us, tz=UTC]\n{moment} {moment} 2024-03-31 23\n"
+    with python(MOMENTS, tmp_path / "w.duckdb", TZ=zone) as process:
+        assert process.stdout.read() == f"{seen}{seen}timestamp('UTC', 6) {moment}\n"
+        assert process.wait() == 0
