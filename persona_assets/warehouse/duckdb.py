@@ -64,7 +64,7 @@ class DuckDBWarehouse:
                 time.sleep(0.1)
         try:
             connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
-            connection.execute("SET force_compression = 'zstd'")
+            connection.execute("SET force_compression = 'zstd'; SET enable_progress_bar = false")
             connection.execute("SET memory_limit = $memory", {"memory": self.memory})
             for schema in (OUR_DATASET, SOURCE_DATASET):
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
