@@ -1,15 +1,28 @@
 -- What is unusual in the source and normal in shops: how many rows of each kind, with an example.
-WITH spelled AS (
-  SELECT NULLIF(TRIM(u.country), '') AS given, c.country, c.language_is_official
-  FROM thelook_ecommerce.users AS u
-  LEFT JOIN persona.countries AS c ON c.spelling = LOWER(TRIM(u.country))
+WITH people AS (
+  SELECT
+    REGEXP_REPLACE(first_name, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS first_name,
+    REGEXP_REPLACE(email, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS email,
+    REGEXP_REPLACE(country, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS country
+  FROM thelook_ecommerce.users
+),
+
+catalogue AS (
+  SELECT id, REGEXP_REPLACE(name, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS name
+  FROM thelook_ecommerce.products
+),
+
+spelled AS (
+  SELECT NULLIF(u.country, '') AS given, c.country, c.language_is_official
+  FROM people AS u
+  LEFT JOIN persona.countries AS c ON c.spelling = LOWER(u.country)
 ),
 
 addresses AS (
-  SELECT LOWER(TRIM(email)) AS address, COUNT(*) AS customers
-  FROM thelook_ecommerce.users
-  WHERE TRIM(email) <> ''
-  GROUP BY LOWER(TRIM(email))
+  SELECT LOWER(email) AS address, COUNT(*) AS customers
+  FROM people
+  WHERE email <> ''
+  GROUP BY LOWER(email)
 ),
 
 found AS (
@@ -18,16 +31,16 @@ found AS (
     'customers without a usable address (no e-mail)' AS oddity,
     COUNT(*) AS amount,
     CAST(NULL AS STRING) AS example
-  FROM thelook_ecommerce.users
-  WHERE NOT REGEXP_CONTAINS(TRIM(COALESCE(email, '')), r'^[^@\s]+@[^@\s]+$')
+  FROM people
+  WHERE NOT REGEXP_CONTAINS(COALESCE(email, ''), r'^[^@\s]+@[^@\s]+$')
   UNION ALL
   SELECT 2, 'customers who share an address with another', COALESCE(SUM(customers), 0), NULL
   FROM addresses
   WHERE customers > 1
   UNION ALL
   SELECT 3, 'customers without a first name', COUNT(*), NULL
-  FROM thelook_ecommerce.users
-  WHERE COALESCE(TRIM(first_name), '') = ''
+  FROM people
+  WHERE COALESCE(first_name, '') = ''
   UNION ALL
   SELECT 4, 'customers without a country (English)', COUNT(*), NULL
   FROM spelled
@@ -83,8 +96,8 @@ found AS (
   WHERE p.id IS NULL
   UNION ALL
   SELECT 11, 'products without a name (left out)', COUNT(*), CAST(MIN(id) AS STRING)
-  FROM thelook_ecommerce.products
-  WHERE COALESCE(TRIM(name), '') = ''
+  FROM catalogue
+  WHERE COALESCE(name, '') = ''
   UNION ALL
   SELECT 12, 'events of anonymous visitors', COUNT(*), NULL
   FROM thelook_ecommerce.events

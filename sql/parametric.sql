@@ -1,15 +1,29 @@
 -- One row of behaviour per customer on the day @as_of. Orders whose status is in
 -- @excluded_statuses, and anything after @as_of, count nowhere.
-WITH customers AS (
+WITH trimmed_users AS (
+  SELECT
+    id,
+    REGEXP_REPLACE(first_name, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS first_name,
+    REGEXP_REPLACE(email, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS email,
+    REGEXP_REPLACE(country, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS country
+  FROM thelook_ecommerce.users
+),
+
+trimmed_products AS (
+  SELECT id, REGEXP_REPLACE(name, r'^[\s\p{Z}]+|[\s\p{Z}]+$', '') AS name
+  FROM thelook_ecommerce.products
+),
+
+customers AS (
   SELECT
     u.id AS user_id,
-    NULLIF(TRIM(u.first_name), '') AS first_name,
-    NULLIF(TRIM(u.email), '') AS email,
-    COALESCE(c.country, NULLIF(TRIM(u.country), '')) AS country,
+    NULLIF(u.first_name, '') AS first_name,
+    NULLIF(u.email, '') AS email,
+    COALESCE(c.country, NULLIF(u.country, '')) AS country,
     c.territory,
     COALESCE(c.language, 'en') AS language
-  FROM thelook_ecommerce.users AS u
-  LEFT JOIN persona.countries AS c ON c.spelling = LOWER(TRIM(u.country))
+  FROM trimmed_users AS u
+  LEFT JOIN persona.countries AS c ON c.spelling = LOWER(u.country)
 ),
 
 kept_orders AS (
@@ -20,10 +34,10 @@ kept_orders AS (
 ),
 
 lines AS (
-  SELECT o.order_id, o.user_id, i.sale_price, NULLIF(TRIM(p.name), '') AS product
+  SELECT o.order_id, o.user_id, i.sale_price, NULLIF(p.name, '') AS product
   FROM kept_orders AS o
   JOIN thelook_ecommerce.order_items AS i ON i.order_id = o.order_id
-  LEFT JOIN thelook_ecommerce.products AS p ON p.id = i.product_id
+  LEFT JOIN trimmed_products AS p ON p.id = i.product_id
 ),
 
 orders_of_customer AS (

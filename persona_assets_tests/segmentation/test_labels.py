@@ -47,9 +47,10 @@ def test_a_good_file_is_read_whole(file):
         GOOD.replace("\n", "\r\n").encode(),
         GOOD.replace("Patrons", "  Patrons ").encode(),
         GOOD.replace("\n", ",more\n").encode(),
+        GOOD.replace("around.\n", "around.,,\n").encode(),
         GOOD.replace("around.\n", "around.\n\n").encode(),
     ],
-    ids=["BOM", "CRLF", "spaces", "another column", "empty line"],
+    ids=["BOM", "CRLF", "spaces", "another column", "longer line", "empty line"],
 )
 def test_what_spreadsheets_do_to_a_file_changes_nothing(file, content):
     file.write_text(GOOD)
