@@ -1,10 +1,12 @@
 """The main job from the command line: the graph in order, one run per language, a summary."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -232,12 +234,23 @@ def _only_run(settings: Settings) -> Iterator[None]:
     """Hold the home for this run; raises WarehouseBusy, naming who holds it, after a wait."""
     lock = FileLock(settings.home / "run.lock")
     holder = settings.home / "run.holder"
+
+    def who() -> str:
+        return holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+
     try:
-        lock.acquire(timeout=settings.lock_seconds)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(
+                f"Another run is writing to {settings.home} (process {who()}): waiting up to "
+                f"{settings.lock_seconds:g} seconds.",
+                file=sys.stderr,
+            )
+            lock.acquire(timeout=settings.lock_seconds)
     except Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
         raise WarehouseBusy(
-            f"Another run is writing to {settings.home} (process {who}): wait until it has "
+            f"Another run is writing to {settings.home} (process {who()}): wait until it has "
             "finished or stop it."
         ) from None
     except OSError as error:
@@ -246,7 +259,9 @@ def _only_run(settings: Settings) -> Iterator[None]:
             "to a folder that you may write to."
         ) from None
     try:
-        holder.write_text(f"{os.getpid()}, since {time.strftime('%H:%M:%S')}", encoding="utf-8")
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        said = f"{os.getpid()}, {command}, since {time.strftime('%H:%M:%S')}"
+        holder.write_text(said, encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)

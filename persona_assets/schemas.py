@@ -17,6 +17,7 @@ from persona_assets.languages import LANGUAGES
 _STRINGS = dt.Array(dt.string)
 _UTC = dt.Timestamp(timezone="UTC")
 _SHOWN = 5
+_ADDRESS = r"^[^@\s]+@[^@\s]+$"
 
 
 @ibis_engine.Engine.register_dtype(equivalents=[_STRINGS])
@@ -244,7 +245,7 @@ class final_prompts(Table):
     """
 
     user_id: int = _column("Customer.")
-    email: str = _column("Address that the e-mail goes to.", str_matches=r"^[^@\s]+@[^@\s]+$")
+    email: str = _column("Address that the e-mail goes to.", str_matches=_ADDRESS)
     first_name: str = _column("Merged into the greeting after writing.", nullable=True)
     country: str = _column("Country in English; as given where it is unknown.", nullable=True)
     territory: str = _column("ISO 3166 alpha-2 code of the country, if known.", nullable=True)
@@ -297,7 +298,7 @@ class emails(Table):
     """The e-mails, one per customer, partitioned by language, each with its papers."""
 
     user_id: int = _column("Customer.")
-    email: str = _column("Address that the e-mail goes to.", str_matches=r"^[^@\s]+@[^@\s]+$")
+    email: str = _column("Address that the e-mail goes to.", str_matches=_ADDRESS)
     language: str = _column("Language; the partition.", isin=[*LANGUAGES])
     country: str = _column("Country in English; as given where it is unknown.", nullable=True)
     segment: str = _column("Segment of the customer.")

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from persona_assets.copywriting.display import display_name
 from persona_assets.errors import InputError
 from persona_assets.segmentation import FEATURES
 from persona_assets.settings import Settings
@@ -82,7 +83,8 @@ def _trace(row: dict[str, Any], orders: list[dict], events: list[dict]) -> dict[
 
     written = row["subject"] is not None
     return {
-        "customer": part("", "user_id", "first_name", "country", "language", "as_of")
+        "customer": part("", "user_id", "country", "language", "as_of")
+        | {"first_name": display_name(row["first_name"])}
         | {"email": mask(row["email"]) if row["email"] else None},
         "email": part("", "subject", "preheader", "marketing_email", "html")
         | part("email_", "run_id", "written_at")

@@ -157,8 +157,10 @@ def test_a_second_run_waits_and_then_says_who_is_writing(make_source, tmp_path):
     assert second.returncode == 2
     assert second.stdout == ""
     assert re.fullmatch(
+        rf"Another run is writing to {settings.home} \(process {os.getpid()}, .*\): "
+        rf"waiting up to .* seconds\.\n"
         rf"Error: Another run is writing to {settings.home} "
-        rf"\(process {os.getpid()}, since \d\d:\d\d:\d\d\): wait .* or stop it\.\n",
+        rf"\(process {os.getpid()}, .*, since \d\d:\d\d:\d\d\): wait .* or stop it\.\n",
         second.stderr,
     )
     assert not settings.warehouse_file.exists()

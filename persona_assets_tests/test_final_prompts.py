@@ -121,8 +121,8 @@ def data_lines(prompt: str) -> dict[str, str]:
 
 
 def on_one_line(text: str) -> str:
-    """Line breaks, control characters and angle brackets are a space."""
-    return re.sub(r"[<>\s\x00-\x1f]+", " ", text)
+    """Line breaks, control characters, angle brackets and what could be an address are a space."""
+    return re.sub(r"[^\s;]*@[^\s;]*|[<>\s\x00-\x1f]+", " ", text)
 
 
 # Lifecycles
@@ -371,6 +371,21 @@ def test_hostile_text_stays_in_the_data_and_on_its_line(write):
 
 
 # Who has a prompt, and who is first
+
+
+def test_an_address_in_a_product_or_a_country_is_left_out_of_the_prompt(write):
+    made = write(
+        [
+            customer(
+                email="s@s",
+                country="write to ana@example.org",
+                top_products_user=["Pants@store", "Coat by ana@example.org"],
+            )
+        ]
+    )
+    prompt = made[1]["prompt"]
+    assert "@" not in prompt and "example.org" not in prompt
+    assert "Coat by" in prompt
 
 
 def test_customers_without_a_usable_address_have_no_prompt(write):

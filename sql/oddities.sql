@@ -32,7 +32,7 @@ found AS (
     COUNT(*) AS amount,
     CAST(NULL AS STRING) AS example
   FROM people
-  WHERE NOT REGEXP_CONTAINS(COALESCE(email, ''), r'^[^@\s]+@[^@\s]+$')
+  WHERE NOT REGEXP_CONTAINS(COALESCE(email, ''), r'^[^@\s\p{C}\p{Z}]+@[^@\s\p{C}\p{Z}]+$')
   UNION ALL
   SELECT 2, 'customers who share an address with another', COALESCE(SUM(customers), 0), NULL
   FROM addresses

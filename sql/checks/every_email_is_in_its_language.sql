@@ -21,5 +21,4 @@ WHERE (@language IS NULL OR e.language = @language)
         ELSE r'\b(you|your|the)\b'
       END
     )
-    OR (e.language = 'zh' AND REGEXP_CONTAINS(e.subject, r'[\p{Hiragana}\p{Katakana}]'))
   )
