@@ -15,6 +15,8 @@ from pandera.engines import ibis_engine
 from pandera.errors import SchemaError, SchemaErrors
 
 from persona_assets import schemas
+from persona_assets.segmentation.name import RECENT_MONTHS, REPEAT_ORDERS
+from persona_assets.settings import Settings
 from persona_assets.text import as_markdown
 from persona_assets.warehouse import Query, Warehouse, read_query
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
@@ -26,11 +28,18 @@ CLAIMS = {
     "every_customer_is_in_exactly_one_segment": "customer_segments",
     "every_segment_is_labelled": "segment_labels",
     "segment_labels_are_distinct": "segment_labels",
+    "labels_agree_with_centroids": "segment_labels",
     "no_prompt_holds_an_address": "final_prompts",
     "every_customer_gets_one_email": "emails",
     "every_email_traces_to_its_source": "emails",
     "every_email_is_in_its_language": "emails",
 }
+
+# These do not stop anything: a person should look.
+WARNINGS = {"few_customers_changed_segment": "customer_segments"}
+
+# What the words of a label are held against.
+THRESHOLDS = {"recent_months": RECENT_MONTHS, "repeat_orders": REPEAT_ORDERS}
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ def _validate(
 
 def claim_failures(warehouse: Warehouse, query: Query, parameters: dict) -> list[Failure]:
     """What breaks the claim of a query that returns the rows that break it."""
-    rows = warehouse.read(query, parameters)
+    rows = warehouse.read(query, {**THRESHOLDS, **parameters})
     if not rows.num_rows:
         return []
     return [Failure(query.name.split("/")[-1], rows.num_rows, rows.slice(0, _SHOWN).to_pylist())]
@@ -130,15 +139,20 @@ def _shown(broken: ibis.Table) -> list[dict[str, Any]]:
     return broken.limit(_SHOWN).to_pyarrow().to_pylist()
 
 
-def _result(failures: list[Failure], partition: str | None) -> dg.AssetCheckResult:
+def _result(
+    failures: list[Failure],
+    partition: str | None,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
     scope = {"partition": partition} if partition else {}
     if not failures:
-        return dg.AssetCheckResult(passed=True, metadata=scope)
+        return dg.AssetCheckResult(passed=True, severity=severity, metadata=scope)
     said = "; ".join(
         f"{f.rule}: broken by {f.count:,} row(s)" if f.count else f.rule for f in failures
     )
     return dg.AssetCheckResult(
         passed=False,
+        severity=severity,
         description=said,
         metadata=scope
         | {
@@ -149,19 +163,20 @@ def _result(failures: list[Failure], partition: str | None) -> dg.AssetCheckResu
     )
 
 
-def _check(asset: str, name: str, description: str, evaluate: Callable) -> Any:
-    @dg.asset_check(
-        asset=asset,
-        name=name,
-        description=description,
-        blocking=True,
-    )
+def _check(
+    asset: str, name: str, description: str, evaluate: Callable, blocking: bool = True
+) -> Any:
+    @dg.asset_check(asset=asset, name=name, description=description, blocking=blocking)
     def run(
-        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        context: dg.AssetCheckExecutionContext,
+        settings: dg.ResourceParam[Settings],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.AssetCheckResult:
         running = context.op_execution_context
         partition = running.partition_key if running.has_partition_key else None
-        return _result(evaluate(warehouse, partition), partition)
+        failures = evaluate(warehouse, settings, partition)
+        severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+        return _result(failures, partition, severity)
 
     return run
 
@@ -169,7 +184,9 @@ def _check(asset: str, name: str, description: str, evaluate: Callable) -> Any:
 def _schema_check(model: type[schemas.Table], dataset: str) -> Any:
     name = model.__name__
 
-    def evaluate(warehouse: Warehouse, partition: str | None) -> list[Failure]:
+    def evaluate(
+        warehouse: Warehouse, settings: Settings, partition: str | None
+    ) -> list[Failure]:
         with warehouse.ibis_table(name, dataset) as table:
             if partition is not None:
                 table = table.filter(table.language == partition)
@@ -180,16 +197,20 @@ def _schema_check(model: type[schemas.Table], dataset: str) -> Any:
     )
 
 
-def _claim_check(claim: str, asset: str) -> Any:
+def _claim_check(claim: str, asset: str, blocking: bool = True) -> Any:
     query = read_query(f"checks/{claim}")
 
-    def evaluate(warehouse: Warehouse, partition: str | None) -> list[Failure]:
-        return claim_failures(warehouse, query, {"language": partition})
+    def evaluate(
+        warehouse: Warehouse, settings: Settings, partition: str | None
+    ) -> list[Failure]:
+        return claim_failures(
+            warehouse, query, {"language": partition, "moved_share": settings.moved_share}
+        )
 
     comment = " ".join(
         line.removeprefix("-- ") for line in query.text.splitlines() if line.startswith("-- ")
     )
-    return _check(asset, claim, f"There are none of: {comment}", evaluate)
+    return _check(asset, claim, f"There are none of: {comment}", evaluate, blocking)
 
 
 def build_checks() -> list[Any]:
@@ -208,4 +229,5 @@ def build_checks() -> list[Any]:
         *(_schema_check(model, SOURCE_DATASET) for model in schemas.SOURCES),
         *(_schema_check(model, OUR_DATASET) for model in ours),
         *(_claim_check(claim, asset) for claim, asset in CLAIMS.items()),
+        *(_claim_check(claim, asset, blocking=False) for claim, asset in WARNINGS.items()),
     ]

@@ -47,13 +47,17 @@ def _made(materialization: dg.AssetMaterialization) -> str:
 
 
 def _failed(check: Any) -> str:
-    lines = [f"CHECK FAILED {check.asset_key.to_user_string()}: {check.check_name}"]
+    lines = [f"{_severity(check)} {check.asset_key.to_user_string()}: {check.check_name}"]
     lines += [f"  {check.description}"] if check.description else []
     metadata: Mapping[str, dg.MetadataValue] = check.metadata
     for value in metadata.values():
         if isinstance(value, dg.MarkdownMetadataValue):
             lines += [f"  {line}" for line in value.value.splitlines()]
     return "\n".join(lines)
+
+
+def _severity(check: Any) -> str:
+    return "CHECK FAILED" if check.severity is dg.AssetCheckSeverity.ERROR else "CHECK WARNS"
 
 
 def _show(text: str) -> None:

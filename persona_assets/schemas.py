@@ -181,6 +181,7 @@ class cluster_metrics(Table):
         le=1,
     )
     score: float = _column("Mean of the scaled metrics, 0 to 1.", nullable=True, ge=0, le=1)
+    tied: bool = _column("As good as the best, within 0.02 of its score.")
     chosen: bool = _column("The k that the segments use.")
 
     class Config:
@@ -188,25 +189,32 @@ class cluster_metrics(Table):
 
 
 class centroids(Table):
-    """The k-means model: one row per segment of buyers, most valuable first.
+    """The k-means model: one row per segment of buyers.
 
     A customer x belongs to the segment with the smallest
-    intercept + sum of weight * LN(1 + x).
+    intercept + sum of weight * LN(1 + x), which is the nearest centre.
     """
 
-    segment: str = _column("seg_1 has the highest mean revenue.", str_matches=r"^seg_[0-9]+$")
+    segment: str = _column(
+        "seg_N; N is the place by mean revenue when the segment was first found, and stays.",
+        str_matches=r"^seg_[0-9]+$",
+    )
     customers: int = _column("Customers of the segment among those the model was fitted on.", ge=1)
     total_orders: float = _column("Mean orders.", ge=0)
     avg_basket: float = _column("Mean revenue per order, USD.")
     total_revenue: float = _column("Mean revenue, USD.")
     months_since_last_order: float = _column("Mean months since the newest order.", ge=0)
     freq_orders_per_month: float = _column("Mean orders per month.", ge=0)
+    centre_total_orders: float = _column("Mean of LN(1 + total_orders).", ge=0)
+    centre_total_revenue: float = _column("Mean of LN(1 + total_revenue).", ge=0)
+    centre_months_since_last_order: float = _column(
+        "Mean of LN(1 + months_since_last_order).", ge=0
+    )
     intercept: float = _column("Constant of the segment's linear score.")
     weight_total_orders: float = _column("Weight of LN(1 + total_orders).")
-    weight_avg_basket: float = _column("Weight of LN(1 + avg_basket).")
     weight_total_revenue: float = _column("Weight of LN(1 + total_revenue).")
     weight_months_since_last_order: float = _column("Weight of LN(1 + months_since_last_order).")
-    weight_freq_orders_per_month: float = _column("Weight of LN(1 + freq_orders_per_month).")
+    last_number: int = _column("The highest N of seg_N that was ever given out.", ge=1)
     segmentation_run: str = _column("Dagster run that fitted the model.")
 
     class Config:
@@ -219,6 +227,16 @@ class customer_segments(Table):
     user_id: int = _column("Customer.")
     segment: str = _column("seg_N, or prospects.", str_matches=r"^(seg_[0-9]+|prospects)$")
     segmentation_run: str = _column("Dagster run that fitted the model.", nullable=True)
+
+    class Config:
+        unique = ["user_id"]
+
+
+class previous_segments(Table):
+    """The segments before they were last made, to see who moved."""
+
+    user_id: int = _column("Customer.")
+    segment: str = _column("seg_N, or prospects.")
 
     class Config:
         unique = ["user_id"]

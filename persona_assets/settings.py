@@ -51,8 +51,18 @@ class Settings(BaseSettings):
         ("Cancelled", "Returned"),
         description="Order statuses that count nowhere, comma-separated.",
     )
-    k_min: int = Field(2, ge=2, description="Smallest number of segments to try.")
-    k_max: int = Field(12, ge=2, description="Largest number of segments to try.")
+    k_min: int = Field(2, ge=2, le=20, description="Smallest number of segments to try.")
+    k_max: int = Field(20, ge=2, le=20, description="Largest number of segments to try.")
+    k_exact: bool = Field(
+        False,
+        description="Measure the silhouette on all fitted customers instead of a sample: slower.",
+    )
+    moved_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of customers in another segment than before above which a check warns.",
+    )
     labels_file: Path | None = Field(
         None,
         description="CSV with segment, label and designation, to label by hand; unset: by rules.",

@@ -6,7 +6,7 @@ from typing import Any
 
 from persona_assets.copywriting.display import display_name
 from persona_assets.errors import InputError
-from persona_assets.segmentation import FEATURES
+from persona_assets.segmentation import NUMBERS
 from persona_assets.settings import Settings
 from persona_assets.text import mask, printable
 from persona_assets.warehouse import Warehouse, read_query
@@ -107,7 +107,7 @@ def _trace(row: dict[str, Any], orders: list[dict], events: list[dict]) -> dict[
                 "customer": row[feature],
                 "centroid": row[f"centroid_{feature}"],
             }
-            for feature in FEATURES
+            for feature in NUMBERS
         ],
         "products": part("", "top_products_user", "top_products_country"),
         "orders": orders,

@@ -11,7 +11,14 @@ import pyarrow as pa
 import pytest
 
 from persona_assets import schemas
-from persona_assets.checks import CLAIMS, Failure, build_checks, claim_failures, schema_failures
+from persona_assets.checks import (
+    CLAIMS,
+    WARNINGS,
+    Failure,
+    build_checks,
+    claim_failures,
+    schema_failures,
+)
 from persona_assets.definitions import build_defs
 from persona_assets.languages import LANGUAGES
 from persona_assets.warehouse import DuckDBWarehouse, read_query
@@ -62,6 +69,10 @@ REFUSED: dict[str, dict[str, list]] = {
         "total_orders": [-0.01],
         "months_since_last_order": [-0.01],
         "freq_orders_per_month": [-0.01],
+        "centre_total_orders": [-0.01],
+        "centre_total_revenue": [-0.01],
+        "centre_months_since_last_order": [-0.01],
+        "last_number": [0],
     },
     "customer_segments": {"segment": ["", "seg_", "seg_1x", "prospect", "prospects "]},
     "segment_labels": {"segment_label": [""], "designation": [""]},
@@ -143,9 +154,9 @@ class TestSchema:
         specs = [spec for check in build_checks() for spec in check.check_specs]
         found = {(spec.asset_key.to_user_string(), spec.name) for spec in specs}
         assert found == {(name, "schema") for name in MODELS} | {
-            (table, claim) for claim, table in CLAIMS.items()
+            (table, claim) for claim, table in (CLAIMS | WARNINGS).items()
         }
-        assert all(spec.blocking for spec in specs)
+        assert {spec.name for spec in specs if not spec.blocking} == {*WARNINGS}
 
     def test_every_bound_has_a_case_here(self):
         for name, model in MODELS.items():
@@ -383,6 +394,54 @@ BREAKS = {
             1,
         ),
     },
+    "labels_agree_with_centroids": {
+        "dormant customers called recent": (
+            "UPDATE persona.segment_labels SET segment_label = 'Recent ' || segment "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY months_since_last_order DESC LIMIT 1)",
+            1,
+        ),
+        "recent customers called dormant": (
+            "UPDATE persona.segment_labels SET segment_label = 'The dormant' "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY months_since_last_order LIMIT 1)",
+            1,
+        ),
+        "prospects called high-value and recent": (
+            "UPDATE persona.segment_labels SET segment_label = 'Recent high-value people' "
+            "WHERE segment = 'prospects'",
+            1,
+        ),
+        "prospects called buyers": (
+            "UPDATE persona.segment_labels SET segment_label = 'Future buyers' "
+            "WHERE segment = 'prospects'",
+            1,
+        ),
+        "those who spend least called VIP": (
+            "UPDATE persona.segment_labels SET segment_label = 'VIP' "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY total_revenue LIMIT 1)",
+            1,
+        ),
+        "those who spend most called low-value": (
+            "UPDATE persona.segment_labels SET segment_label = 'Low-value' "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY total_revenue DESC LIMIT 1)",
+            1,
+        ),
+        "those who ordered once called loyal": (
+            "UPDATE persona.segment_labels SET segment_label = 'Loyal ones' "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY total_orders LIMIT 1)",
+            1,
+        ),
+        "dormant customers called new": (
+            "UPDATE persona.segment_labels SET segment_label = 'New faces' "
+            "WHERE segment IN (SELECT segment FROM persona.centroids "
+            "ORDER BY months_since_last_order DESC LIMIT 1)",
+            1,
+        ),
+    },
     "no_prompt_holds_an_address": {
         "address": (
             "UPDATE persona.final_prompts SET prompt = prompt || email "
@@ -614,7 +673,7 @@ class TestThroughDagster:
         assert result.success
         assert made(result) == {"customer_segments", "final_prompts"}
         assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
-        assert len(result.get_asset_check_evaluations()) == 4
+        assert len(result.get_asset_check_evaluations()) == 5
 
     def test_addresses_are_masked_wherever_a_failure_is_told(self, home):
         result = materialize(

@@ -5,16 +5,19 @@ import tempfile
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 
 from persona_assets.assets.tables import OWNERS
 from persona_assets.reports.pages import emails_page, segments_page
-from persona_assets.reports.pictures import draw_k_choice
-from persona_assets.segmentation import KChoice
+from persona_assets.reports.pictures import draw_heat_map, draw_k_choice, draw_sizes
+from persona_assets.reports.projection import project_pca, project_umap
+from persona_assets.segmentation import FEATURES, KChoice, prepare
 from persona_assets.settings import Settings
 from persona_assets.trace import trace
 from persona_assets.warehouse import Warehouse, read_query
 
 GROUP = "reports"
+CUSTOMERS_IN_THE_CLOUD = 3_000
 EMAILS_PER_LANGUAGE_AND_SEGMENT = 3
 
 
@@ -31,10 +34,21 @@ def segments_report(
 ) -> dg.MaterializeResult:
     segments = warehouse.read(read_query("segment_profile"), {}).to_pylist()
     metrics = warehouse.read(read_query("cluster_metrics"), {}).to_pylist()
+    points = warehouse.read(
+        read_query("report/segment_points"), {"customers": CUSTOMERS_IN_THE_CLOUD}
+    )
+    scaled, _ = prepare(np.column_stack([points[name].to_numpy() for name in FEATURES]) * 1.0)
+    buyers = [row for row in segments if row["avg_basket"] is not None]
     page = segments_page(
         segments,
         metrics,
-        {"How many segments": draw_k_choice([KChoice(**row) for row in metrics])},
+        {
+            "Sizes": draw_sizes(segments),
+            "Against the average buyer": draw_heat_map(buyers),
+            "How many segments": draw_k_choice([KChoice(**row) for row in metrics]),
+        },
+        points.to_pylist(),
+        {"PCA": project_pca(scaled), "UMAP": project_umap(scaled)},
         settings.shop_name,
         segments[0]["as_of"],
     )

@@ -1,5 +1,6 @@
 """Segments of buyers: how many, where they are, who is in which, what they are called."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import dagster as dg
@@ -9,8 +10,18 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
-from persona_assets.reports.pictures import as_data_uri, draw_k_choice
-from persona_assets.segmentation import FEATURES, choose_k, fit_segments, name_segments, prepare
+from persona_assets.reports.pictures import as_data_uri, draw_heat_map, draw_k_choice, draw_sizes
+from persona_assets.segmentation import (
+    FEATURES,
+    NUMBERS,
+    choose_k,
+    fit_segments,
+    match_segments,
+    model_rows,
+    name_segments,
+    prepare,
+    score_parameters,
+)
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
 from persona_assets.segmentation.name import PROSPECTS, RULES
 from persona_assets.settings import Settings
@@ -19,13 +30,17 @@ from persona_assets.warehouse import Receipt, Warehouse, read_query
 
 GROUP = "segmentation"
 FITTED_CUSTOMERS = 100_000
+MOST_SEGMENTS = 20  # as many as sql/customer_segments.sql has scores
 
 
 class SegmentationConfig(dg.Config):
     """How many segments."""
 
     k: int | None = Field(
-        default=None, ge=1, description="Number of segments; unset: the one with the best score."
+        default=None,
+        ge=1,
+        le=20,
+        description="Number of segments; unset: the one with the best score.",
     )
 
 
@@ -35,15 +50,25 @@ def cluster_metrics(
     settings: dg.ResourceParam[Settings],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult:
-    scaled, _ = prepare(_fitting_sample(warehouse))
-    choices = choose_k(scaled, settings.k_min, settings.k_max, progress=context.log.info)
+    scaled, _ = prepare(_array(_fitting_sample(warehouse), FEATURES))
+    choices = choose_k(
+        scaled,
+        settings.k_min,
+        settings.k_max,
+        exact=settings.k_exact,
+        progress=context.log.info,
+    )
     receipt = _write(
         warehouse, schemas.cluster_metrics, [asdict(choice) for choice in choices]
     )
     chosen = next((choice for choice in choices if choice.chosen), None)
-    extra = {"k_choice": dg.MetadataValue.md(f"![k]({as_data_uri(draw_k_choice(choices))})")}
+    extra: dict = {"k_choice": _picture(draw_k_choice(choices))}
     if chosen:
-        extra |= {"k": chosen.k, "silhouette": chosen.silhouette or 0.0}
+        extra |= {
+            "k": chosen.k,
+            "tied": [choice.k for choice in choices if choice.tied],
+            "silhouette": chosen.silhouette or 0.0,
+        }
     return materialized(warehouse, schemas.cluster_metrics, receipt, extra=extra)
 
 
@@ -57,36 +82,62 @@ def centroids(
     config: SegmentationConfig,
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult:
-    features = _fitting_sample(warehouse)
-    rows = []
-    if len(features):
+    sample = _fitting_sample(warehouse)
+    before = _read_model(warehouse) if warehouse.exists("centroids") else []
+    rows, kept = [], []
+    if sample.num_rows:
         k = config.k or _chosen_k(warehouse)
-        segments = fit_segments(features, k, FEATURES.index("total_revenue"))
-        for i in range(k):
-            rows.append(
-                {
-                    "segment": f"seg_{i + 1}",
-                    "customers": int(segments.customers[i]),
-                    **dict(zip(FEATURES, segments.means[i].tolist(), strict=True)),
-                    "intercept": float(segments.intercept[i]),
-                    **{
-                        f"weight_{feature}": weight
-                        for feature, weight in zip(
-                            FEATURES, segments.weights[i].tolist(), strict=True
-                        )
-                    },
-                    "segmentation_run": context.run.run_id,
-                }
-            )
+        fitted = fit_segments(_array(sample, FEATURES), k)
+        kept = match_segments(
+            fitted.centres,
+            fitted.scale.scaled_logs(_matrix(before, "centre_")),
+            [row["segment"] for row in before],
+            max((row["last_number"] for row in before), default=0),
+        )
+        rows = model_rows(fitted, _array(sample, NUMBERS), kept, context.run.run_id)
     receipt = _write(warehouse, schemas.centroids, rows)
-    return materialized(warehouse, schemas.centroids, receipt)
+    named = [{"segment": name, "moved by": distance} for name, distance in kept]
+    extra = {
+        "segments": dg.MetadataValue.md(as_markdown(named)),
+        "heat_map": _picture(draw_heat_map([row | {"segment_label": None} for row in rows])),
+        "new_segments": [name for name, distance in kept if distance is None],
+    }
+    return materialized(warehouse, schemas.centroids, receipt, extra=extra)
 
 
-@dg.asset(**described(schemas.customer_segments, GROUP, query="customer_segments"))
+@dg.asset(**described(schemas.customer_segments, GROUP, query="customer_segments",
+                      deps=["centroids"]))  # fmt: skip
 def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
-    receipt = warehouse.create("customer_segments", read_query("customer_segments"), {})
+    known = warehouse.exists("customer_segments")
+    if known:
+        warehouse.create("previous_segments", read_query("previous_segments"), {})
+    receipt = warehouse.create(
+        "customer_segments",
+        read_query("customer_segments"),
+        score_parameters(_read_model(warehouse), MOST_SEGMENTS),
+    )
+    if not known:
+        warehouse.create("previous_segments", read_query("previous_segments"), {})
+    moves = warehouse.read(read_query("segment_moves"), {}).to_pylist()
+    sizes = warehouse.read(read_query("segment_sizes"), {}).to_pylist()
     return materialized(
-        warehouse, schemas.customer_segments, receipt, query="customer_segments"
+        warehouse,
+        schemas.customer_segments,
+        receipt,
+        lineage={
+            "user_id": [("parametric", "user_id")],
+            "segment": [
+                ("centroids", "segment"),
+                *(("parametric", feature) for feature in FEATURES),
+            ],
+            "segmentation_run": [("centroids", "segmentation_run")],
+        },
+        extra={
+            "sizes": _picture(draw_sizes(sizes)),
+            "customers_moved": sum(move["customers"] for move in moves),
+            "moves": dg.MetadataValue.md(as_markdown(moves)),
+            "sql": dg.MetadataValue.md(f"```sql\n{read_query('customer_segments').text}```"),
+        },
     )
 
 
@@ -94,12 +145,11 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
 def segment_labels(
     settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult:
-    model = warehouse.read(read_query("centroids"), {}).to_pylist()
+    model = _read_model(warehouse)
     if settings.labels_file:
         labels = read_labels(settings.labels_file, [row["segment"] for row in model])
     else:
-        means = np.array([[row[feature] for feature in FEATURES] for row in model])
-        named = name_segments(means, [row["customers"] for row in model])
+        named = name_segments(_matrix(model, ""), [row["customers"] for row in model])
         labels = [
             SegmentLabel(row["segment"], *asdict(label).values(), "rules", RULES)
             for row, label in zip(model, named, strict=True)
@@ -114,7 +164,7 @@ def segment_labels(
         schemas.segment_labels,
         receipt,
         lineage={
-            column: [("centroids", feature) for feature in FEATURES]
+            column: [("centroids", number) for number in NUMBERS]
             for column in ("segment_label", "designation")
             if not settings.labels_file
         },
@@ -122,9 +172,28 @@ def segment_labels(
     )
 
 
-def _fitting_sample(warehouse: Warehouse) -> np.ndarray:
-    rows = warehouse.read(read_query("fitting_sample"), {"customers": FITTED_CUSTOMERS})
-    return np.column_stack([rows[feature].to_numpy() for feature in FEATURES]).astype(float)
+def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![]({as_data_uri(png)})")
+
+
+def _fitting_sample(warehouse: Warehouse) -> pa.Table:
+    return warehouse.read(read_query("fitting_sample"), {"customers": FITTED_CUSTOMERS})
+
+
+def _array(table: pa.Table, names: Sequence[str]) -> np.ndarray:
+    return np.column_stack([table[name].to_numpy() for name in names]).astype(float)
+
+
+def _read_model(warehouse: Warehouse) -> list[dict]:
+    return warehouse.read(read_query("centroids"), {}).to_pylist()
+
+
+def _matrix(model: list[dict], prefix: str) -> np.ndarray:
+    """The numbers of the centroids, or with the prefix centre_ or weight_ those of the features,
+    one row per segment."""
+    names = FEATURES if prefix else NUMBERS
+    rows = [[row[prefix + name] for name in names] for row in model]
+    return np.array(rows).reshape(len(model), len(names))
 
 
 def _chosen_k(warehouse: Warehouse) -> int:

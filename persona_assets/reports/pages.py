@@ -11,10 +11,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from persona_assets.languages import LANGUAGES
-from persona_assets.reports.pictures import as_data_uri
+from persona_assets.reports.pictures import PALETTE, as_data_uri
+from persona_assets.segmentation import NUMBERS
 
 
 def emails_page(
@@ -39,13 +43,16 @@ def segments_page(
     segments: Sequence[Mapping[str, Any]],
     metrics: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, bytes],
+    points: Sequence[Mapping[str, Any]],
+    projections: Mapping[str, np.ndarray | None],
     shop: str,
     as_of: date,
 ) -> str:
     """A page with the segments, their sizes and mean numbers, and the metrics of every k.
 
     segments: rows of segment_profile.sql; metrics: rows of cluster_metrics; pictures: PNGs by
-    title.
+    title; points: rows of segment_points.sql, the customers to show in three dimensions;
+    projections: (customers, 3) by name, None where there is none.
     """
     return _template("segments.html.j2").render(
         shop=shop,
@@ -54,7 +61,24 @@ def segments_page(
         customers=sum(row["customers"] for row in segments),
         metrics=metrics,
         pictures={title: as_data_uri(png) for title, png in pictures.items()},
+        points=_points(points),
+        projections={
+            name: coordinates.round(3).tolist()
+            for name, coordinates in projections.items()
+            if coordinates is not None
+        },
+        missing=[name for name, coordinates in projections.items() if coordinates is None],
+        palette=PALETTE,
+        plotly=Markup(get_plotlyjs()),
     )
+
+
+def _points(points: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Segment, label and rounded numbers of each customer; no id, no name."""
+    return [
+        [row["segment"], row["segment_label"], *(round(row[name], 2) for name in NUMBERS)]
+        for row in points
+    ]
 
 
 def _plain(value: Any) -> str:

@@ -2,17 +2,23 @@
 
 from persona_assets.segmentation.choose import KChoice, choose_k
 from persona_assets.segmentation.fit import Segments, fit_segments
+from persona_assets.segmentation.identity import match_segments
+from persona_assets.segmentation.model import model_rows, score_parameters
 from persona_assets.segmentation.name import Label, name_segments
-from persona_assets.segmentation.prepare import FEATURES, Scale, prepare
+from persona_assets.segmentation.prepare import FEATURES, NUMBERS, Scale, prepare
 
 __all__ = [
     "FEATURES",
+    "NUMBERS",
     "KChoice",
     "Label",
     "Scale",
     "Segments",
     "choose_k",
     "fit_segments",
+    "match_segments",
+    "model_rows",
     "name_segments",
     "prepare",
+    "score_parameters",
 ]

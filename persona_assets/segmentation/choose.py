@@ -5,26 +5,37 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.metrics import (
-    adjusted_rand_score,
-    calinski_harabasz_score,
-    davies_bouldin_score,
-    silhouette_score,
+from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits
+
+from persona_assets.segmentation.fit import SEARCH_ROWS, fit_range, polish
+from persona_assets.segmentation.metrics import (
+    calinski_harabasz,
+    centroid_silhouette,
+    davies_bouldin,
+    silhouettes,
 )
 
-SEARCH_ROWS = 20_000
 SILHOUETTE_ROWS = 4_000
+POLISH_STEPS = 10
 CANDIDATES = 5
-BOOTSTRAPS = 5
+BOOTSTRAPS = 8
+TIE = 0.02
+WEIGHTS = {
+    "silhouette": 0.25,
+    "calinski_harabasz": 0.25,
+    "davies_bouldin": 0.25,
+    "stability": 0.25,
+}
 
 
 @dataclass(frozen=True)
 class KChoice:
     """The metrics of one k; a metric that is not defined for it is None.
 
-    score: mean of silhouette, Calinski-Harabasz, Davies-Bouldin (inverted) and stability, each
-    scaled to 0..1 over the candidates. inertia is reported, not scored: it always favours a
-    larger k.
+    score: mean with WEIGHTS of silhouette, Calinski-Harabasz and Davies-Bouldin (inverted), each
+    scaled to 0..1 over all k, and stability, which is in 0..1 already. inertia is reported, not
+    scored: it always favours a larger k. tied: within TIE of the best score.
     """
 
     k: int
@@ -34,7 +45,19 @@ class KChoice:
     davies_bouldin: float | None
     stability: float | None
     score: float | None
+    tied: bool
     chosen: bool
+
+
+@dataclass(frozen=True)
+class _Fit:
+    k: int
+    centres: np.ndarray
+    labels: np.ndarray
+    inertia: float
+    calinski_harabasz: float
+    davies_bouldin: float
+    centroid_silhouette: np.ndarray
 
 
 def choose_k(
@@ -42,67 +65,135 @@ def choose_k(
     k_min: int,
     k_max: int,
     seed: int = 0,
+    exact: bool = False,
     progress: Callable[[str], None] = lambda message: None,
 ) -> list[KChoice]:
     """Measure every k from k_min to k_max and choose one.
 
-    scaled: (customers, features) from prepare(). The first SEARCH_ROWS rows are used, and the
-    same SILHOUETTE_ROWS of them for every k, so rows must come in no particular order. The
-    CANDIDATES best by silhouette, Calinski-Harabasz and Davies-Bouldin also get a stability: the
-    mean adjusted Rand index between the fit and fits on bootstraps. The highest score wins, the
-    smaller k on a tie. With fewer than three different customers there is one segment (k = 1);
-    with none, the list is empty.
+    scaled: (customers, features) from prepare(), in no particular order. Centres are found on
+    the first SEARCH_ROWS and polished on all rows, where inertia, Calinski-Harabasz and
+    Davies-Bouldin are computed. The silhouette is that of SILHOUETTE_ROWS drawn from every
+    cluster, the same ones for every k, corrected by how much the centroid silhouette of the
+    sample is off that of all rows; with `exact`, it is that of all rows. The CANDIDATES best so
+    far get a stability: the mean adjusted Rand index between the fit and fits on BOOTSTRAPS
+    resamples. The highest score wins; among scores within TIE of it, the smallest k.
+
+    With fewer than three different customers there is one segment (k = 1); with none, the list
+    is empty. Raises ValueError on NaN and infinity.
     """
     if not np.isfinite(scaled).all():
         raise ValueError("The scaled features hold NaN or infinity.")
     if len(scaled) == 0:
         return []
-    rows = scaled[:SEARCH_ROWS]
-    different = len(np.unique(rows.round(9), axis=0))
+    # With this few features a second thread gains little, and waits for long on a busy machine.
+    with threadpool_limits(1):
+        return _choose(scaled, k_min, k_max, seed, exact, progress)
+
+
+def _choose(
+    scaled: np.ndarray,
+    k_min: int,
+    k_max: int,
+    seed: int,
+    exact: bool,
+    progress: Callable[[str], None],
+) -> list[KChoice]:
+    different = _different(scaled, k_max + 1)
     if different < 3:
-        inertia = float(((rows - rows.mean(axis=0)) ** 2).sum())
-        return [KChoice(1, inertia, None, None, None, None, None, True)]
+        inertia = float(((scaled - scaled.mean(axis=0)) ** 2).sum())
+        return [KChoice(1, inertia, None, None, None, None, None, True, True)]
     top = min(k_max, different - 1)
-    measured = []
-    for k in range(min(k_min, top), top + 1):
-        model = _fit(rows, k, seed)
-        labels = model.labels_
-        measured.append(
-            (
-                k,
-                float(model.inertia_),
-                _silhouette(rows[:SILHOUETTE_ROWS], labels[:SILHOUETTE_ROWS]),
-                float(calinski_harabasz_score(rows, labels)),
-                float(davies_bouldin_score(rows, labels)),
-            )
-        )
-        progress(f"k = {k}: silhouette {measured[-1][2]:.3f}")
-    shape = np.column_stack(
-        [
-            _scaled([m[2] for m in measured]),
-            _scaled([m[3] for m in measured]),
-            _scaled([-m[4] for m in measured]),
-        ]
-    ).mean(axis=1)
-    leading = sorted(np.argsort(-shape, kind="stable")[:CANDIDATES])
-    stability = {i: _stability(rows, measured[i][0], seed) for i in leading}
-    scores = {i: (3 * shape[i] + max(stability[i], 0.0)) / 4 for i in leading}
-    best = max(leading, key=lambda i: (round(scores[i], 6), -measured[i][0]))
+    fits = []
+    for k, centres in fit_range(scaled, min(k_min, top), top, seed):
+        fits.append(_measure(scaled, centres, POLISH_STEPS if not exact else 300))
+        progress(f"k = {k}: inertia {fits[-1].inertia:,.0f}")
+    silhouette = _exact_silhouettes(scaled, fits) if exact else _silhouettes(scaled, fits, seed)
+    shape = {
+        "silhouette": _scaled(silhouette),
+        "calinski_harabasz": _scaled([fit.calinski_harabasz for fit in fits]),
+        "davies_bouldin": _scaled([-fit.davies_bouldin for fit in fits]),
+    }
+    scores = sum(WEIGHTS[name] * values for name, values in shape.items())
+    leading = sorted(np.argsort(-scores, kind="stable")[:CANDIDATES])
+    stability = {}
+    for i in leading:
+        stability[i] = _stability(scaled[:SEARCH_ROWS], fits[i], seed)
+        progress(f"k = {fits[i].k}: silhouette {silhouette[i]:.3f}, stability {stability[i]:.3f}")
+    final = {i: scores[i] + WEIGHTS["stability"] * max(stability[i], 0.0) for i in leading}
+    best = max(final.values())
+    tied = {i for i in leading if final[i] >= best - TIE}
     return [
-        KChoice(*m, stability.get(i), float(scores[i]) if i in scores else None, bool(i == best))
-        for i, m in enumerate(measured)
+        KChoice(
+            fit.k,
+            fit.inertia,
+            silhouette[i],
+            fit.calinski_harabasz,
+            fit.davies_bouldin,
+            stability.get(i),
+            float(final[i]) if i in final else None,
+            bool(i in tied),
+            bool(i == min(tied)),
+        )
+        for i, fit in enumerate(fits)
     ]
 
 
-def _fit(rows: np.ndarray, k: int, seed: int) -> KMeans:
-    return KMeans(n_clusters=k, n_init=3, random_state=seed).fit(rows)
+def _different(rows: np.ndarray, enough: int) -> int:
+    """How many different rows there are, or `enough` if there are at least so many."""
+    for size in (1_000, len(rows)):
+        found = len(np.unique(rows[:size].round(9), axis=0))
+        if found >= enough:
+            return enough
+    return found
 
 
-def _silhouette(rows: np.ndarray, labels: np.ndarray) -> float:
-    found = len(np.unique(labels))
-    if not 1 < found < len(rows):
-        return 0.0
-    return float(silhouette_score(rows, labels))
+def _measure(rows: np.ndarray, start: np.ndarray, steps: int) -> _Fit:
+    model = polish(rows, start, steps)
+    k, labels, centres = len(start), model.labels_, model.cluster_centers_
+    distances = model.transform(rows)
+    spread = np.bincount(labels, weights=distances[np.arange(len(rows)), labels], minlength=k)
+    spread /= np.maximum(np.bincount(labels, minlength=k), 1)
+    total = float(((rows - rows.mean(axis=0)) ** 2).sum())
+    within = float(model.inertia_)
+    return _Fit(
+        k,
+        centres,
+        labels,
+        within,
+        calinski_harabasz(within, total, len(rows), k),
+        davies_bouldin(centres, spread),
+        centroid_silhouette(distances),
+    )
+
+
+def _silhouettes(rows: np.ndarray, fits: list[_Fit], seed: int) -> list[float]:
+    """Silhouettes of a sample, with the centroid silhouette as control variate: it is known for
+    the sample and for all rows, and the real one is off by as much, times the slope."""
+    sample = _stratified(fits[-1].labels, SILHOUETTE_ROWS, np.random.default_rng(seed))
+    found = silhouettes(rows[sample], [fit.labels[sample] for fit in fits])
+    corrected = []
+    for values, fit in zip(found, fits, strict=True):
+        control = fit.centroid_silhouette[sample]
+        spread = control.var()
+        slope = np.cov(values, control)[0, 1] / spread if spread > 0 else 0.0
+        off = fit.centroid_silhouette.mean() - control.mean()
+        corrected.append(float(np.clip(values.mean() + slope * off, -1, 1)))
+    return corrected
+
+
+def _exact_silhouettes(rows: np.ndarray, fits: list[_Fit]) -> list[float]:
+    return [float(values.mean()) for values in silhouettes(rows, [fit.labels for fit in fits])]
+
+
+def _stratified(labels: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
+    """Indexes of about `size` rows, from every label as many as its share."""
+    if size >= len(labels):
+        return np.arange(len(labels))
+    shuffled = random.permutation(len(labels))
+    by_label = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    # Every n-th row of rows sorted by label takes its share from each.
+    places = (np.arange(size) + random.random()) * len(labels) / size
+    return by_label[places.astype(int)]
 
 
 def _scaled(values: list[float]) -> np.ndarray:
@@ -111,14 +202,16 @@ def _scaled(values: list[float]) -> np.ndarray:
     return (array - array.min()) / width if width > 0 else np.full(len(array), 1.0)
 
 
-def _stability(rows: np.ndarray, k: int, seed: int) -> float:
-    labels = _fit(rows, k, seed).labels_
+def _stability(rows: np.ndarray, fit: _Fit, seed: int) -> float:
     random = np.random.default_rng(seed)
+    labels = fit.labels[: len(rows)]
     found = []
     for _ in range(BOOTSTRAPS):
-        drawn = random.integers(len(rows), size=len(rows))
-        if len(np.unique(rows[drawn], axis=0)) < k:
+        drawn = rows[random.integers(len(rows), size=len(rows))]
+        if _different(drawn, fit.k) < fit.k:
             continue
-        again = _fit(rows[drawn], k, seed).predict(rows)
-        found.append(adjusted_rand_score(labels, again))
+        again = KMeans(
+            n_clusters=fit.k, n_init=2, random_state=int(random.integers(2**31))
+        ).fit(drawn)
+        found.append(adjusted_rand_score(labels, again.predict(rows)))
     return float(np.mean(found)) if found else 0.0

@@ -1,38 +1,43 @@
-"""The k-means model: segments ordered by value, with what assignment needs."""
+"""k-means: fits for a range of k, and the model that customers are assigned with."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
 
 from persona_assets.errors import InputError
-from persona_assets.segmentation.prepare import prepare
+from persona_assets.segmentation.prepare import Scale, prepare
+
+SEARCH_ROWS = 20_000
+STARTS = 3
 
 
 @dataclass(frozen=True)
 class Segments:
-    """k segments, the one with the highest mean revenue first.
+    """k segments.
 
-    customers: (k,) how many of the fitted customers are in each; means: (k, features) in the
-    features' own units; intercept: (k,) and weights: (k, features) of the linear score; labels:
-    (customers,) the segment of each fitted customer, 0 to k - 1.
+    customers: (k,) how many of the fitted customers are in each; centres: (k, features) in scaled
+    units; intercept: (k,) and weights: (k, features) of the linear score; labels: (customers,)
+    the segment of each fitted customer, 0 to k - 1; scale: how features were scaled.
     """
 
     customers: np.ndarray
-    means: np.ndarray
+    centres: np.ndarray
     intercept: np.ndarray
     weights: np.ndarray
     labels: np.ndarray
+    scale: Scale
 
 
-def fit_segments(features: np.ndarray, k: int, value_column: int, seed: int = 0) -> Segments:
-    """Fit k-means on features in their own units.
+def fit_segments(features: np.ndarray, k: int, seed: int = 0) -> Segments:
+    """Fit k-means on features in their own units, the segment with the highest mean of the
+    second one (revenue) first.
 
-    features: (customers, features); value_column: the feature whose
-    mean orders the segments. The squared distance of a customer z to the centroid c is
-    |z|^2 + |c|^2 - 2 c.z; without |z|^2, which is the same for every segment, it is linear in z
-    and so in LN(1 + feature): that is the linear score, and the smallest one wins.
-    Raises InputError when there are fewer than k different customers.
+    features: (customers, 3), columns as in FEATURES, in no particular order. The squared distance
+    of a scaled customer z to the centre c is |z|^2 + |c|^2 - 2 c.z; without |z|^2, which is the
+    same for every segment, it is linear in z and so in LN(1 + feature): that is the linear score,
+    and the smallest one wins. Raises InputError when there are fewer than k different customers.
     """
     scaled, scale = prepare(features)
     different = len(np.unique(scaled, axis=0))
@@ -40,17 +45,48 @@ def fit_segments(features: np.ndarray, k: int, value_column: int, seed: int = 0)
         raise InputError(
             f"k is {k} and there are only {different} different buyers: choose a smaller k."
         )
-    model = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(scaled)
-    sums = np.zeros((k, features.shape[1]))
-    np.add.at(sums, model.labels_, features)
-    customers = np.bincount(model.labels_, minlength=k)
-    means = sums / np.maximum(customers, 1)[:, None]
-    order = np.argsort(-means[:, value_column], kind="stable")
+    search = KMeans(n_clusters=k, n_init=10, random_state=seed).fit(scaled[:SEARCH_ROWS])
+    model = polish(scaled, search.cluster_centers_)
+    order = np.argsort(-mean_by_label(features[:, 1], model.labels_, k), kind="stable")
     centres = model.cluster_centers_[order]
     weights = -2 * centres / scale.deviation
     intercept = (centres**2).sum(axis=1) - (weights * scale.mean).sum(axis=1)
     place = np.empty(k, dtype=int)
     place[order] = np.arange(k)
-    return Segments(
-        customers[order], means[order], intercept, weights, place[model.labels_]
-    )
+    labels = place[model.labels_]
+    customers = np.bincount(labels, minlength=k)
+    return Segments(customers, centres, intercept, weights, labels, scale)
+
+
+def fit_range(
+    rows: np.ndarray, k_min: int, k_max: int, seed: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(k, centres) for each k from k_min to k_max, found on the first SEARCH_ROWS rows.
+
+    Each k starts from the centres of the one before and a new one, drawn like k-means++ draws
+    it, with a chance that grows with the squared distance to the nearest centre, and as often
+    from k-means++ itself, lest a poor fit is handed on; the best of 2 * STARTS wins.
+    """
+    found = rows[:SEARCH_ROWS]
+    random = np.random.default_rng(seed)
+    best = KMeans(n_clusters=k_min, n_init=2 * STARTS, random_state=seed).fit(found)
+    yield k_min, best.cluster_centers_
+    for k in range(k_min + 1, k_max + 1):
+        far = (best.transform(found).min(axis=1)) ** 2
+        drawn = random.choice(len(found), size=STARTS, p=far / far.sum())
+        tried = [polish(found, np.vstack([best.cluster_centers_, found[[new]]])) for new in drawn]
+        fresh = KMeans(n_clusters=k, n_init=STARTS, random_state=int(random.integers(2**31)))
+        tried.append(fresh.fit(found))
+        best = min(tried, key=lambda model: model.inertia_)
+        yield k, best.cluster_centers_
+
+
+def polish(rows: np.ndarray, centres: np.ndarray, steps: int = 300) -> KMeans:
+    """k-means on all rows from these centres, at most so many steps."""
+    return KMeans(n_clusters=len(centres), init=centres, n_init=1, max_iter=steps).fit(rows)
+
+
+def mean_by_label(values: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """The mean of the values of each label, (k,)."""
+    counts = np.bincount(labels, minlength=k)
+    return np.bincount(labels, weights=values, minlength=k) / np.maximum(counts, 1)

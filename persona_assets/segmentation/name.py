@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from persona_assets.segmentation.prepare import FEATURES
+from persona_assets.segmentation.prepare import NUMBERS
 
 RULES = "rules-1"
 
 RECENT_MONTHS = 6
 LAPSED_MONTHS = 12
+REPEAT_ORDERS = 1.5
+REGULAR_ORDERS = 4
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ PROSPECTS = Label("Prospects", "Customers with an account and no order yet.")
 def name_segments(means: np.ndarray, customers: Sequence[int]) -> list[Label]:
     """A label per segment, all different.
 
-    means: (segments, 5) in the features' own units, columns as in FEATURES; customers: how many
+    means: (segments, 5) in their own units, columns as in NUMBERS; customers: how many
     each segment has. The name says recency (recent up to RECENT_MONTHS, dormant beyond
     LAPSED_MONTHS, lapsing between), value (mean revenue from 1.5 times that of all customers
     high, if there is any; below half of it low) and habit (mean orders below 1.5 one-timers, from
@@ -39,8 +41,8 @@ def name_segments(means: np.ndarray, customers: Sequence[int]) -> list[Label]:
         return []
     if not np.isfinite(means).all():
         raise ValueError("The means of the segments hold NaN or infinity.")
-    rows = [dict(zip(FEATURES, row, strict=True)) for row in means]
-    revenue = float(np.average(means[:, FEATURES.index("total_revenue")], weights=customers))
+    rows = [dict(zip(NUMBERS, row, strict=True)) for row in means]
+    revenue = float(np.average(means[:, NUMBERS.index("total_revenue")], weights=customers))
     alike: dict[str, list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         alike[f"{_recency(row)} {_value(row, revenue)} {_habit(row)}"].append(index)
@@ -65,9 +67,9 @@ def _value(row: dict[str, float], revenue: float) -> str:
 
 
 def _habit(row: dict[str, float]) -> str:
-    if row["total_orders"] < 1.5:
+    if row["total_orders"] < REPEAT_ORDERS:
         return "one-timers"
-    return "repeaters" if row["total_orders"] < 4 else "regulars"
+    return "repeaters" if row["total_orders"] < REGULAR_ORDERS else "regulars"
 
 
 def _apart(rows: list[dict[str, float]], indexes: list[int]) -> list[str]:
