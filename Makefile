@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup run test dev lint
+.PHONY: setup run test dev bench lint
 
 setup: .venv/ready
 
@@ -29,3 +29,6 @@ dev: setup
 
 lint: setup
 	@$(BIN)/ruff check .
+
+bench: setup
+	@$(BIN)/python benchmarks/segmentation.py $(ARGS)
