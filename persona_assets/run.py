@@ -1,6 +1,7 @@
 """The main job from the command line: the graph in order, one run per language, a summary."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -229,6 +230,14 @@ def as_dict(summary: Summary) -> dict[str, Any]:
     return asdict(summary)
 
 
+def _sweep(home: Path) -> None:
+    """Remove what runs that were killed left behind a day ago or longer."""
+    for pattern in (".write-*", ".read-*", ".sample-*"):
+        for folder in home.glob(pattern):
+            if time.time() - folder.stat().st_mtime > 86_400:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def _only_run(settings: Settings) -> Iterator[None]:
     """Hold the home for this run; raises WarehouseBusy, naming who holds it, after a wait."""
@@ -262,6 +271,7 @@ def _only_run(settings: Settings) -> Iterator[None]:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         said = f"{os.getpid()}, {command}, since {time.strftime('%H:%M:%S')}"
         holder.write_text(said, encoding="utf-8")
+        _sweep(settings.home)
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The whole graph on a small shop, materialized as a user does it."""
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -274,3 +275,14 @@ def test_the_segments_page_marks_the_chosen_k(finished_home):
     assert f'<tr class="chosen"><td>{k}</td>' in page
     for (label,) in rows(finished_home, "SELECT segment_label FROM persona.segment_labels"):
         assert label in page
+
+
+def test_what_a_killed_run_left_behind_is_swept_away_after_a_day(home):
+    left, fresh = home.home / ".write-left", home.home / ".write-fresh"
+    for folder in (left, fresh):
+        folder.mkdir()
+        (folder / "rows.parquet").touch()
+    os.utime(left, (0, 0))
+    rerun(home, languages=["ko"])
+    assert not left.exists()
+    assert fresh.exists()
