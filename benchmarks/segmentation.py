@@ -34,6 +34,7 @@ from persona_assets.segmentation import (
     NUMBERS,
     choose_k,
     fit_segments,
+    hash_cutoff,
     model_rows,
     prepare,
     score_parameters,
@@ -251,7 +252,11 @@ def described_shop(file: Path, source: Path, as_of: date | None) -> DuckDBWareho
 
 def numbers_of(warehouse: DuckDBWarehouse, customers: int) -> np.ndarray:
     """(customers, 5): the NUMBERS of up to so many buyers, in no particular order."""
-    rows = warehouse.read(read_query("fitting_sample"), {"customers": customers})
+    buyers = warehouse.read(read_query("buyer_count"), {})["buyers"][0].as_py()
+    rows = warehouse.read(
+        read_query("fitting_sample"),
+        {"customers": customers, "cutoff": hash_cutoff(buyers, customers)},
+    )
     return np.column_stack([rows[name].to_numpy() for name in NUMBERS]).astype(float)
 
 

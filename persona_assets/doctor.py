@@ -8,7 +8,7 @@ from importlib.metadata import version
 import duckdb
 
 from persona_assets.errors import PersonaError
-from persona_assets.settings import Settings
+from persona_assets.settings import Settings, variable
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
 
@@ -44,7 +44,7 @@ def _settings(settings: Settings) -> str:
     given = sorted(settings.model_fields_set)
     if not given:
         return "none set: every default is in force"
-    shown = (f"PERSONA_{name.upper()}={getattr(settings, name)}" for name in given)
+    shown = (f"{variable(name)}={getattr(settings, name)}" for name in given)
     return ", ".join(shown)
 
 

@@ -248,8 +248,9 @@ class segment_labels(Table):
     segment: str = _column("seg_N, or prospects.")
     segment_label: str = _column("Name in at most five words.", str_length={"min_value": 1})
     designation: str = _column("One sentence about the segment.", str_length={"min_value": 1})
-    method: str = _column("hand_on: from a CSV; rules: from the centroids.")
-    writer: str = _column("File or rule set that the label comes from.")
+    method: str = _column("hand_on: a CSV; hand_off: a model; rules: from the centroids.")
+    writer: str = _column("File, model or rule set that the label comes from.")
+    tone: str = _column("How to write to these customers, as the model says.", nullable=True)
 
     class Config:
         unique = ["segment"]

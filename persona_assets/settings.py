@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persona_assets.errors import InputError
@@ -63,9 +63,25 @@ class Settings(BaseSettings):
         le=1,
         description="Share of customers in another segment than before above which a check warns.",
     )
+    labels: Literal["rules", "hand_on", "hand_off"] = Field(
+        "rules",
+        description="Who names the segments: rules, hand_on (a CSV) or hand_off (a model).",
+    )
     labels_file: Path | None = Field(
+        None, description="CSV with segment, label and designation, for PERSONA_LABELS=hand_on."
+    )
+    model: str | None = Field(
+        None, description="Model that the endpoint offers, for PERSONA_LABELS=hand_off."
+    )
+    openai_base_url: str | None = Field(
         None,
-        description="CSV with segment, label and designation, to label by hand; unset: by rules.",
+        validation_alias=AliasChoices("openai_base_url", "OPENAI_BASE_URL"),
+        description="OpenAI-compatible endpoint, up to /v1; unset: OpenAI's own.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("openai_api_key", "OPENAI_API_KEY"),
+        description="Key for the endpoint; local servers want none.",
     )
     writer: Literal["offline"] = Field(
         "offline", description="Who writes: offline, templates in nine languages."
@@ -125,6 +141,10 @@ def load_settings(**overrides) -> Settings:
             f"PERSONA_K_MIN is {settings.k_min} and PERSONA_K_MAX is {settings.k_max}: "
             "the smallest number of segments must not exceed the largest."
         )
+    if (settings.labels == "hand_on") != (settings.labels_file is not None):
+        raise InputError(
+            "PERSONA_LABELS=hand_on and PERSONA_LABELS_FILE go together: set both or neither."
+        )
     return settings
 
 
@@ -149,7 +169,12 @@ def prepare_home(settings: Settings) -> None:
         ) from None
 
 
+def variable(setting: str) -> str:
+    """The environment variable of a setting."""
+    return setting.upper() if setting.startswith("openai_") else f"PERSONA_{setting.upper()}"
+
+
 def _explain(problem: dict) -> str:
-    name = ".".join(str(part) for part in problem["loc"])
+    name = variable(".".join(str(part) for part in problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")
-    return f"PERSONA_{name.upper()} is {problem.get('input')!r}: {message}."
+    return f"{name} is {problem.get('input')!r}: {message}."

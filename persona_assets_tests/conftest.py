@@ -24,7 +24,7 @@ CUSTOMERS = 400
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the developer's settings, and each has a folder of its own to stand in."""
     for name in [*os.environ]:
-        if name.startswith(("PERSONA_", "DAGSTER_")):
+        if name.startswith(("PERSONA_", "DAGSTER_", "OPENAI_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

@@ -184,7 +184,7 @@ def test_labels_given_by_hand_replace_the_rules(home, tmp_path):
     file = tmp_path / "labels.csv"
     lines = [f"{s},Label of {s},What {s} is" for s in segments]
     file.write_text("\n".join(["segment,label,designation", *lines]), encoding="utf-8")
-    definitions = build_defs(home.model_copy(update={"labels_file": file}))
+    definitions = build_defs(home.model_copy(update={"labels": "hand_on", "labels_file": file}))
     job = definitions.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         done = job.execute_in_process(

@@ -9,7 +9,7 @@ from persona_assets.errors import InputError
 from persona_assets.settings import Settings, load_settings, prepare_home
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
-LINE = re.compile(r"# (.+)\n# PERSONA_([A-Z_]+)=(.*)\n")
+LINE = re.compile(r"# (.+)\n# (?:PERSONA_)?([A-Z_]+)=(.*)\n")
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def example() -> str:
 
 
 def test_every_setting_has_its_line_in_the_example_and_no_line_is_unknown(example):
-    named = re.findall(r"PERSONA_([A-Z_]+)", example)
+    named = re.findall(r"^# (?:PERSONA_)?([A-Z_]+)=", example, flags=re.MULTILINE)
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
 
 
@@ -32,7 +32,7 @@ def test_the_example_changes_nothing_as_it_is(example):
 
 
 def test_the_example_uncommented_gives_the_defaults(example, tmp_path):
-    uncommented = re.sub("^# PERSONA_", "PERSONA_", example, flags=re.MULTILINE)
+    uncommented = re.sub("^# ((PERSONA|OPENAI)_[A-Z_]+=)", r"\1", example, flags=re.MULTILINE)
     (tmp_path / ".env").write_text(uncommented, encoding="utf-8")
     settings = load_settings()
     assert settings == Settings.model_construct()

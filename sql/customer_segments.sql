@@ -142,7 +142,11 @@ nearest AS (
   SELECT
     *,
     LEAST(
-      s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, s19, s20
+      LEAST(s1, s2, s3, s4),
+      IF(@k > 4, LEAST(s5, s6, s7, s8), 1e300),
+      IF(@k > 8, LEAST(s9, s10, s11, s12), 1e300),
+      IF(@k > 12, LEAST(s13, s14, s15, s16), 1e300),
+      IF(@k > 16, LEAST(s17, s18, s19, s20), 1e300)
     ) AS smallest
   FROM scores
 )

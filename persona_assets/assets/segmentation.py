@@ -10,18 +10,21 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
+from persona_assets.copywriting.chat import ChatModel
 from persona_assets.reports.pictures import as_data_uri, draw_heat_map, draw_k_choice, draw_sizes
 from persona_assets.segmentation import (
     FEATURES,
     NUMBERS,
     choose_k,
     fit_segments,
+    hash_cutoff,
     match_segments,
     model_rows,
     name_segments,
     prepare,
     score_parameters,
 )
+from persona_assets.segmentation.handoff import ask_for_labels
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
 from persona_assets.segmentation.name import PROSPECTS, RULES
 from persona_assets.settings import Settings
@@ -143,20 +146,26 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
 
 @dg.asset(**described(schemas.segment_labels, GROUP, deps=["centroids"]))
 def segment_labels(
+    context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult:
     model = _read_model(warehouse)
-    if settings.labels_file:
+    prospects = SegmentLabel(PROSPECTS_SEGMENT, *asdict(PROSPECTS).values(), "rules", RULES)
+    if settings.labels == "hand_on":
         labels = read_labels(settings.labels_file, [row["segment"] for row in model])
+    elif settings.labels == "hand_off":
+        key = settings.openai_api_key
+        chat = ChatModel(
+            settings.openai_base_url, key.get_secret_value() if key else None, settings.model
+        )
+        labels = [*ask_for_labels(chat, model, context.log.info), prospects]
     else:
         named = name_segments(_matrix(model, ""), [row["customers"] for row in model])
         labels = [
             SegmentLabel(row["segment"], *asdict(label).values(), "rules", RULES)
             for row, label in zip(model, named, strict=True)
         ]
-        labels.append(
-            SegmentLabel(PROSPECTS_SEGMENT, *asdict(PROSPECTS).values(), "rules", RULES)
-        )
+        labels.append(prospects)
     rows = [asdict(label) for label in labels]
     receipt = _write(warehouse, schemas.segment_labels, rows)
     return materialized(
@@ -166,7 +175,7 @@ def segment_labels(
         lineage={
             column: [("centroids", number) for number in NUMBERS]
             for column in ("segment_label", "designation")
-            if not settings.labels_file
+            if settings.labels != "hand_on"
         },
         extra={"labels": dg.MetadataValue.md(as_markdown(rows))},
     )
@@ -177,7 +186,11 @@ def _picture(png: bytes) -> dg.MarkdownMetadataValue:
 
 
 def _fitting_sample(warehouse: Warehouse) -> pa.Table:
-    return warehouse.read(read_query("fitting_sample"), {"customers": FITTED_CUSTOMERS})
+    buyers = warehouse.read(read_query("buyer_count"), {})["buyers"][0].as_py()
+    cutoff = hash_cutoff(buyers, FITTED_CUSTOMERS)
+    return warehouse.read(
+        read_query("fitting_sample"), {"customers": FITTED_CUSTOMERS, "cutoff": cutoff}
+    )
 
 
 def _array(table: pa.Table, names: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ from persona_assets.segmentation.fit import Segments, fit_segments
 from persona_assets.segmentation.identity import match_segments
 from persona_assets.segmentation.model import model_rows, score_parameters
 from persona_assets.segmentation.name import Label, name_segments
-from persona_assets.segmentation.prepare import FEATURES, NUMBERS, Scale, prepare
+from persona_assets.segmentation.prepare import FEATURES, NUMBERS, Scale, hash_cutoff, prepare
 
 __all__ = [
     "FEATURES",
@@ -16,6 +16,7 @@ __all__ = [
     "Segments",
     "choose_k",
     "fit_segments",
+    "hash_cutoff",
     "match_segments",
     "model_rows",
     "name_segments",

@@ -12,13 +12,14 @@ PROSPECTS_SEGMENT = "prospects"
 
 @dataclass(frozen=True)
 class SegmentLabel:
-    """A segment's name for people, and where it comes from (method: hand_on or rules)."""
+    """A segment's name for people, and where it comes from (method: hand_on, hand_off, rules)."""
 
     segment: str
     segment_label: str
     designation: str
     method: str
     writer: str
+    tone: str | None = None
 
 
 def read_labels(file: Path, segments: Sequence[str]) -> list[SegmentLabel]:

@@ -1,12 +1,13 @@
 """How many segments: the choice of k on rows whose answer is known, and at the edges."""
 
+import hashlib
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from persona_assets.segmentation import FEATURES, choose, choose_k, prepare
+from persona_assets.segmentation import FEATURES, choose, choose_k, hash_cutoff, prepare
 
 WIDTH = len(FEATURES)
 
@@ -220,3 +221,11 @@ def test_a_negative_feature_counts_as_zero():
     refunded = features.copy()
     features[3, 2], refunded[3, 2] = 0.0, -50.0
     assert np.array_equal(prepare(features)[0], prepare(refunded)[0])
+
+
+@pytest.mark.parametrize("buyers", [0, 1, 5_000, 200_000])
+def test_the_cutoff_lets_all_wanted_buyers_in_and_few_more(buyers):
+    hashes = [hashlib.md5(str(user).encode()).hexdigest() for user in range(buyers)]
+    cutoff = hash_cutoff(buyers, 5_000)
+    below = sum(value < cutoff for value in hashes)
+    assert min(buyers, 5_000) <= below <= 6_000
