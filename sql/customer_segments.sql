@@ -1,13 +1,13 @@
 -- Every buyer in the segment with the smallest linear score (see centroids); everyone else a
--- prospect. The model comes as arrays of 20, of which the first @k count: a cross join with the
--- centroids would take ten times as long.
+-- prospect. The model comes as arrays of 20, of which the first @k count, each segment's less the
+-- first one's, whose score is 0: a cross join with the centroids would take ten times as long.
 WITH logged AS (
   SELECT
     user_id,
     total_orders > 0 AS is_buyer,
     LN(1 + total_orders) AS orders,
     LN(1 + GREATEST(total_revenue, 0)) AS revenue,
-    LN(1 + COALESCE(months_since_last_order, 0)) AS months
+    LN(1 + months_since_last_order) AS months
   FROM persona.parametric
 ),
 
@@ -15,12 +15,7 @@ scores AS (
   SELECT
     user_id,
     is_buyer,
-    IF(
-      @k > 0,
-      @intercepts[OFFSET(0)] + @weights_orders[OFFSET(0)] * orders
-        + @weights_revenue[OFFSET(0)] * revenue + @weights_months[OFFSET(0)] * months,
-      1e300
-    ) AS s1,
+    0.0 AS s1,
     IF(
       @k > 1,
       @intercepts[OFFSET(1)] + @weights_orders[OFFSET(1)] * orders

@@ -43,18 +43,19 @@ def model_rows(
 
 
 def score_parameters(model: Sequence[Mapping[str, Any]], places: int) -> dict[str, Any]:
-    """The parameters of customer_segments.sql: arrays of so many places, of which @k count."""
+    """The parameters of customer_segments.sql: arrays of so many places, of which @k count,
+    intercepts and weights less those of the first segment."""
     padding = places - len(model)
 
-    def column(name: str, fill: Any) -> list[Any]:
-        return [row[name] for row in model] + [fill] * padding
+    def relative(name: str) -> list[float]:
+        return [row[name] - model[0][name] for row in model] + [0.0] * padding
 
     return {
         "k": len(model),
-        "segments": column("segment", ""),
-        "intercepts": column("intercept", 0.0),
-        "weights_orders": column("weight_total_orders", 0.0),
-        "weights_revenue": column("weight_total_revenue", 0.0),
-        "weights_months": column("weight_months_since_last_order", 0.0),
+        "segments": [row["segment"] for row in model] + [""] * padding,
+        "intercepts": relative("intercept"),
+        "weights_orders": relative("weight_total_orders"),
+        "weights_revenue": relative("weight_total_revenue"),
+        "weights_months": relative("weight_months_since_last_order"),
         "segmentation_run": model[0]["segmentation_run"] if model else None,
     }
