@@ -7,7 +7,7 @@ calinski_harabasz_score and davies_bouldin_score, the silhouette on all customer
 
 import argparse
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -215,11 +215,14 @@ def _agrees(warehouse: DuckDBWarehouse, report) -> None:
 
 
 def _peak_of_assignment(file: Path) -> float:
-    """MB at the highest, of a process that writes the segments of all customers."""
+    """MB at the highest, of this process, which draws a sample, fits and writes the segments of
+    all customers. Linux only."""
     warehouse = DuckDBWarehouse(file)
     _, parameters = _assignment(warehouse, 10)
     warehouse.create("customer_segments", read_query("customer_segments"), parameters)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # ru_maxrss would be the parent's, where that was higher: it survives the exec.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def _assignment(warehouse: DuckDBWarehouse, k: int) -> tuple[str, dict]:
