@@ -1,6 +1,7 @@
 -- Every buyer in the segment with the smallest linear score (see centroids); everyone else a
 -- prospect. The model comes as arrays of 20, of which the first @k count, each segment's less the
--- first one's, whose score is 0: a cross join with the centroids would take ten times as long.
+-- first one's, whose score is 0; places beyond @k have the intercept 1e300. A cross join with the
+-- centroids would take ten times as long.
 WITH logged AS (
   SELECT
     user_id,
@@ -16,24 +17,12 @@ scores AS (
     user_id,
     is_buyer,
     0.0 AS s1,
-    IF(
-      @k > 1,
-      @intercepts[OFFSET(1)] + @weights_orders[OFFSET(1)] * orders
-        + @weights_revenue[OFFSET(1)] * revenue + @weights_months[OFFSET(1)] * months,
-      1e300
-    ) AS s2,
-    IF(
-      @k > 2,
-      @intercepts[OFFSET(2)] + @weights_orders[OFFSET(2)] * orders
-        + @weights_revenue[OFFSET(2)] * revenue + @weights_months[OFFSET(2)] * months,
-      1e300
-    ) AS s3,
-    IF(
-      @k > 3,
-      @intercepts[OFFSET(3)] + @weights_orders[OFFSET(3)] * orders
-        + @weights_revenue[OFFSET(3)] * revenue + @weights_months[OFFSET(3)] * months,
-      1e300
-    ) AS s4,
+    @intercepts[OFFSET(1)] + @weights_orders[OFFSET(1)] * orders
+      + @weights_revenue[OFFSET(1)] * revenue + @weights_months[OFFSET(1)] * months AS s2,
+    @intercepts[OFFSET(2)] + @weights_orders[OFFSET(2)] * orders
+      + @weights_revenue[OFFSET(2)] * revenue + @weights_months[OFFSET(2)] * months AS s3,
+    @intercepts[OFFSET(3)] + @weights_orders[OFFSET(3)] * orders
+      + @weights_revenue[OFFSET(3)] * revenue + @weights_months[OFFSET(3)] * months AS s4,
     IF(
       @k > 4,
       @intercepts[OFFSET(4)] + @weights_orders[OFFSET(4)] * orders
@@ -136,12 +125,21 @@ scores AS (
 nearest AS (
   SELECT
     *,
-    LEAST(
-      LEAST(s1, s2, s3, s4),
-      IF(@k > 4, LEAST(s5, s6, s7, s8), 1e300),
-      IF(@k > 8, LEAST(s9, s10, s11, s12), 1e300),
-      IF(@k > 12, LEAST(s13, s14, s15, s16), 1e300),
-      IF(@k > 16, LEAST(s17, s18, s19, s20), 1e300)
+    IF(
+      @k > 4,
+      LEAST(
+        LEAST(s1, s2, s3, s4),
+        LEAST(s5, s6, s7, s8),
+        IF(
+          @k > 8,
+          LEAST(
+            LEAST(s9, s10, s11, s12),
+            IF(@k > 12, LEAST(s13, s14, s15, s16, s17, s18, s19, s20), 1e300)
+          ),
+          1e300
+        )
+      ),
+      LEAST(s1, s2, s3, s4)
     ) AS smallest
   FROM scores
 )

@@ -44,16 +44,17 @@ def model_rows(
 
 def score_parameters(model: Sequence[Mapping[str, Any]], places: int) -> dict[str, Any]:
     """The parameters of customer_segments.sql: arrays of so many places, of which @k count,
-    intercepts and weights less those of the first segment."""
+    intercepts and weights less those of the first segment, and beyond an intercept that no
+    score comes near."""
     padding = places - len(model)
 
-    def relative(name: str) -> list[float]:
-        return [row[name] - model[0][name] for row in model] + [0.0] * padding
+    def relative(name: str, beyond: float = 0.0) -> list[float]:
+        return [row[name] - model[0][name] for row in model] + [beyond] * padding
 
     return {
         "k": len(model),
         "segments": [row["segment"] for row in model] + [""] * padding,
-        "intercepts": relative("intercept"),
+        "intercepts": relative("intercept", 1e300),
         "weights_orders": relative("weight_total_orders"),
         "weights_revenue": relative("weight_total_revenue"),
         "weights_months": relative("weight_months_since_last_order"),
