@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 
 from persona_assets.errors import PersonaError
 from persona_assets.languages import LANGUAGES
-from persona_assets.settings import Settings, load_settings, prepare_home
+from persona_assets.settings import load_settings, prepare_home
 
 
 def _readable(command: Any) -> Any:
@@ -62,7 +63,7 @@ def run(source, as_of, customers, languages, writer, as_json) -> None:
     summary = job.run(settings, chosen, customers)
     click.echo(job.as_text(summary), err=as_json)
     if as_json:
-        click.echo(json.dumps(job.as_dict(summary), ensure_ascii=False))
+        click.echo(json.dumps(asdict(summary), ensure_ascii=False))
 
 
 @main.command()
@@ -117,5 +118,3 @@ def dev(options: tuple[str, ...]) -> None:
 def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
-
-__all__ = ["Settings", "main"]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -223,11 +223,6 @@ def as_text(summary: Summary) -> str:
         "           persona dev (the Dagster UI on the same tables and runs)",
     ]  # fmt: skip
     return "\n".join(lines)
-
-
-def as_dict(summary: Summary) -> dict[str, Any]:
-    """The summary as one JSON object holds it."""
-    return asdict(summary)
 
 
 def _sweep(home: Path) -> None:

@@ -145,6 +145,11 @@ def load_settings(**overrides) -> Settings:
         raise InputError(
             "PERSONA_LABELS=hand_on and PERSONA_LABELS_FILE go together: set both or neither."
         )
+    if settings.labels == "hand_off" and not settings.model:
+        raise InputError(
+            "PERSONA_LABELS=hand_off asks a model and PERSONA_MODEL is not set: name the model "
+            "that the endpoint offers."
+        )
     return settings
 
 

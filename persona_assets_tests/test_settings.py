@@ -143,3 +143,16 @@ def test_a_prepared_home_keeps_what_is_in_it_and_sends_no_telemetry(tmp_path):
     prepare_home(settings)
     assert config.read_text() == "# mine\n"
     assert not (settings.home / ".writable").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"labels": "hand_off"}, "PERSONA_MODEL is not set"),
+        ({"labels": "hand_on"}, "PERSONA_LABELS_FILE"),
+        ({"labels_file": Path("labels.csv")}, "PERSONA_LABELS=hand_on"),
+    ],
+)
+def test_what_labelling_needs_is_asked_for_before_anything_runs(given, named):
+    with pytest.raises(InputError, match=named):
+        load_settings(**given)

@@ -102,7 +102,7 @@ def centroids(
     named = [{"segment": name, "moved by": distance} for name, distance in kept]
     extra = {
         "segments": dg.MetadataValue.md(as_markdown(named)),
-        "heat_map": _picture(draw_heat_map([row | {"segment_label": None} for row in rows])),
+        "heat_map": _picture(draw_heat_map(rows)),
         "new_segments": [name for name, distance in kept if distance is None],
     }
     return materialized(warehouse, schemas.centroids, receipt, extra=extra)

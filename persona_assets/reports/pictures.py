@@ -59,8 +59,8 @@ def draw_k_choice(choices: Sequence[KChoice]) -> bytes:
 def draw_heat_map(segments: Sequence[Mapping[str, Any]]) -> bytes:
     """Each segment's mean numbers against those of the average buyer, as a PNG.
 
-    segments: rows with segment, segment_label, customers and the NUMBERS; blue is above the
-    average, orange below, and a step is a doubling.
+    segments: rows with segment, customers, the NUMBERS and, if there is one, segment_label; blue
+    is above the average, orange below, and a step is a doubling.
     """
     figure = Figure(figsize=(8.2, 1.4 + 0.55 * max(len(segments), 1)), layout="constrained")
     axis = figure.subplots()
@@ -117,7 +117,8 @@ def as_data_uri(png: bytes) -> str:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['segment_label'] or row['segment']} ({row['segment']})"
+    label = row.get("segment_label")
+    return f"{label} ({row['segment']})" if label else row["segment"]
 
 
 def _short(value: float) -> str:

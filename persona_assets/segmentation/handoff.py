@@ -1,8 +1,9 @@
 """Labels by a model: one question per segment, about its centroid."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from persona_assets.copywriting.chat import ChatModel
 from persona_assets.errors import PersonaError
 from persona_assets.segmentation.labels import SegmentLabel
 
@@ -28,23 +29,8 @@ _TASK = (
 )
 
 
-class Model(Protocol):
-    """What labelling needs of a model; see copywriting.chat.ChatModel."""
-
-    model: str
-
-    def ask(
-        self,
-        messages: list[dict[str, str]],
-        name: str,
-        schema: dict[str, Any],
-        temperature: float,
-        max_tokens: int,
-    ) -> Any: ...
-
-
 def ask_for_labels(
-    model: Model,
+    model: ChatModel,
     centroids: Sequence[Mapping[str, Any]],
     progress: Callable[[str], None] = lambda message: None,
 ) -> list[SegmentLabel]:
@@ -65,7 +51,7 @@ def ask_for_labels(
 
 
 def _ask(
-    model: Model, row: Mapping[str, Any], revenue: float, taken: Sequence[str]
+    model: ChatModel, row: Mapping[str, Any], revenue: float, taken: Sequence[str]
 ) -> SegmentLabel:
     messages = [
         {"role": "system", "content": _TASK},
