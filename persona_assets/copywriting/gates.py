@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from .brief import Brief, Draft
 from .display import display_product
 
 MAX_SUBJECT = 50
@@ -82,27 +83,27 @@ def without_products(text: str, products: Iterable[str]) -> str:
     return text
 
 
-def problems(
-    draft_subject: str,
-    preheader: str,
-    body: str,
-    *,
-    segment_label: str | None,
-    language: str,
-    products: tuple[str, ...] = (),
-) -> tuple[str, ...]:
-    """Every problem of a draft; empty when it is acceptable.
+class Gates:
+    """The gates of one language."""
 
-    `products` are the names that the brief offered: they are data and may hold anything, so
-    placeholders and labels are looked for outside of them.
-    """
-    own_words = without_products(f"{draft_subject}\n{preheader}\n{body}", products)
-    found = (
-        empty_part(draft_subject, preheader, body),
-        long_subject(draft_subject),
-        broken_subject(draft_subject),
-        long_preheader(preheader),
-        placeholder(own_words),
-        segment_leak(own_words, segment_label, language),
-    )
-    return tuple(problem for problem in found if problem)
+    def __init__(self, labels: Iterable[str] = (), catalogue: Iterable[str] = ()) -> None:
+        self.labels = tuple(labels)
+        self.catalogue = tuple(catalogue)
+
+    def problems(self, draft: Draft, brief: Brief) -> tuple[str, ...]:
+        """Every problem of a draft; empty when it is acceptable.
+
+        Product names that the brief offered are data and may hold anything, so placeholders and
+        labels are looked for outside of them.
+        """
+        subject, preheader, body = draft.subject, draft.preheader, draft.body
+        own_words = without_products(f"{subject}\n{preheader}\n{body}", brief.products)
+        found = (
+            empty_part(subject, preheader, body),
+            long_subject(subject),
+            broken_subject(subject),
+            long_preheader(preheader),
+            placeholder(own_words),
+            segment_leak(own_words, brief.segment_label, brief.language),
+        )
+        return (*draft.problems, *(problem for problem in found if problem))
