@@ -39,6 +39,10 @@ class Estimate:
         )
 
 
+    def __str__(self) -> str:
+        return f"{self.calls:,} calls"
+
+
 class Budget:
     """How much may still be spent, in USD; None: no limit. Safe to use from several threads."""
 
