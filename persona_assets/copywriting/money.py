@@ -1,7 +1,73 @@
 """What writing costs: prices, the estimate before a run, and the budget during it."""
 
+import math
 import threading
+import tomllib
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from persona_assets.errors import InputError, PersonaError
+
+PACKAGED_PRICES = Path(__file__).with_name("prices.toml")
+EXAMPLE = 'date = 2026-11-01\n["{model}"]\ninput = 0.30\noutput = 2.50'
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens read and written, as of a day."""
+
+    input: float
+    output: float
+    as_of: date
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float:
+        """USD for so many tokens."""
+        return (input_tokens * self.input + output_tokens * self.output) / 1_000_000
+
+
+def load_price(model: str, prices_file: Path | None = None) -> Price | None:
+    """The price of a model: from the given file, or else from the packaged prices.toml; None
+    where neither has it. A model with a provider before its name (google/…, models/…) is also
+    found without. Raises InputError for a file that cannot be read as prices."""
+    for file in (prices_file, PACKAGED_PRICES):
+        if file is None:
+            continue
+        prices = _read_prices(file)
+        found = prices.get(model) or prices.get(model.rpartition("/")[2])
+        if found is not None:
+            return found
+    return None
+
+
+def _read_prices(file: Path) -> dict[str, Price]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"The prices {file} cannot be read ({error.strerror}): check PERSONA_PRICES_FILE."
+        ) from None
+    except ValueError as error:  # also what is not UTF-8
+        raise InputError(f"The prices {file} are no TOML: {error}.") from None
+    as_of = content.pop("date", None)
+    if type(as_of) is not date:
+        raise InputError(f"The prices {file} have no date: add a line like date = 2026-11-01.")
+    return {model: _price(file, model, given, as_of) for model, given in content.items()}
+
+
+def _price(file: Path, model: str, given: Any, as_of: date) -> Price:
+    values = [given.get(side) for side in ("input", "output")] if isinstance(given, dict) else []
+    if len(values) != 2 or not all(_is_price(value) for value in values):
+        raise InputError(
+            f"The prices {file} need input and output for {model!r}, in USD per million tokens, "
+            f"zero or more, as in:\n{EXAMPLE.format(model=model)}"
+        )
+    return Price(*map(float, values), as_of)
+
+
+def _is_price(value: Any) -> bool:
+    return type(value) in {int, float} and math.isfinite(value) and value >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +105,86 @@ class Estimate:
         )
 
 
+def estimate(
+    work: Work, price: Price | None, per_call: float, per_character: float, written: float
+) -> Estimate:
+    """What the work will take: `per_call` input tokens beside the prompt, `per_character` of it,
+    and `written` output tokens a call, each unless the work knows better."""
+    repeated = max(work.calls_per_draft or 1.0, 1.0)
+    calls = round(work.calls * repeated)
+    if work.input_tokens_per_character is None:
+        read = work.calls * per_call + work.characters * per_character
+    else:
+        read = work.characters * work.input_tokens_per_character
+    if work.output_tokens_per_call is not None:
+        written = work.output_tokens_per_call
+    tokens = round(read * repeated), round(calls * written)
+    return Estimate(calls, *tokens, None if price is None else price.cost(*tokens))
+
+
+def in_words(estimate: Estimate, model: str, price: Price | None) -> str:
+    """An estimate as people read it: calls, tokens read + written, dollars and whose prices."""
+    calls = f"{estimate.calls:,} call{'' if estimate.calls == 1 else 's'}"
+    tokens = f"about {_tokens(estimate.input_tokens)} + {_tokens(estimate.output_tokens)} tokens"
+    if price is None or estimate.cost_usd is None:
+        return f"{calls}, {tokens}, price unknown ({model})"
+    cost = estimate.cost_usd
+    dollars = f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
+    return f"{calls}, {tokens}, about {dollars} USD ({model}, prices of {price.as_of})"
+
+
+def _tokens(count: int) -> str:
+    return f"{count / 1e6:,.2f} M" if count >= 100_000 else f"{count:,}"
+
+
+class BudgetExceeded(PersonaError):
+    """The next call could cost more than is left."""
+
+
 class Budget:
     """How much may still be spent, in USD; None: no limit. Safe to use from several threads."""
 
     def __init__(self, limit: float | None = None, spent: float = 0.0) -> None:
         self.limit = limit
         self._spent = spent
+        self._held = 0.0
+        self._calls = 0
         self._changed = threading.Condition()
+
+    @property
+    def spent(self) -> float:
+        return self._spent
+
+    def reserve(self, worst_case_usd: float) -> None:
+        """Set aside what a call can cost at most; `settle` must follow, whatever it brings.
+
+        While it would not fit beside the calls under way, waits for one of them. Raises
+        BudgetExceeded when none is under way and it could still exceed the limit.
+        """
+        with self._changed:
+            while self.limit is not None and self._taken + worst_case_usd > self.limit:
+                if not self._calls:
+                    raise BudgetExceeded(self._explain(worst_case_usd))
+                self._changed.wait()
+            self._held += worst_case_usd
+            self._calls += 1
+
+    def settle(self, reserved: float, actual: float) -> None:
+        """Give back a reservation, and note what the call did cost."""
+        with self._changed:
+            self._calls -= 1
+            # With no call under way nothing is held, whatever the rounding left.
+            self._held = self._held - reserved if self._calls else 0.0
+            self._spent += actual
+            self._changed.notify_all()
+
+    @property
+    def _taken(self) -> float:
+        return self._spent + self._held
+
+    def _explain(self, worst_case_usd: float) -> str:
+        return (
+            f"PERSONA_BUDGET_USD is {self.limit:,.2f}: {self._spent:,.4f} USD are spent, and the "
+            f"next call could cost {worst_case_usd:,.4f}. What is written is kept. Run again, or "
+            "with a higher PERSONA_BUDGET_USD, to go on from there."
+        )
