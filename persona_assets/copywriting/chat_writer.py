@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from persona_assets.errors import InputError, PersonaError
+from persona_assets.errors import InputError
 from persona_assets.settings import Settings
 
 from .brief import Brief, Draft
@@ -93,28 +93,31 @@ class ChatWriter:
         """A draft per brief, in the order in which the answers come; as writer.Writer says.
 
         An answer that is no e-mail is a draft with problems. Briefs are taken as they are needed.
-        Raises EndpointFailed for what the next request would meet as well, and when none of the
-        last ten or more has brought an answer; BudgetExceeded; and whatever `keep` raises. What
-        is under way then is waited for briefly, and kept.
+        Raises EndpointFailed for what the next request would meet as well, when none of the last
+        ten or more has brought an answer, and when none at all has; BudgetExceeded; and whatever
+        `keep` raises. What is under way then is waited for briefly, and kept.
         """
-        desk = _Desk(self, keep, budget)
+        requests = _Requests(self, keep, budget)
         try:
             for brief in briefs:
-                while desk.is_full:
-                    yield from desk.collect()
+                while requests.is_full:
+                    yield from requests.collect()
                 try:
-                    desk.ask(brief)
+                    requests.ask(brief)
                 except BudgetExceeded:
-                    yield from desk.collect_all()  # or the reason why nothing was left
+                    yield from requests.collect_all()  # or the reason why nothing was left
                     raise
-            yield from desk.collect_all()
+            yield from requests.collect_all()
+            requests.complain()
         finally:
-            desk.close(self._grace_seconds)
+            requests.close(self._grace_seconds)
 
     def estimate(self, work: Work) -> Estimate:
         """What writing the work will take."""
         written = TOKENS_WRITTEN.get(work.language, max(TOKENS_WRITTEN.values()))
-        return estimate(work, self.price, TOKENS_PER_CALL, TOKENS_PER_CHARACTER, written)
+        return estimate(
+            work, self.model.model, self.price, TOKENS_PER_CALL, TOKENS_PER_CHARACTER, written
+        )
 
     def messages(self, brief: Brief) -> list[dict[str, str]]:
         """What the model is told."""
@@ -157,7 +160,7 @@ class ChatWriter:
         return draft, reply
 
 
-class _Desk:
+class _Requests:
     """The requests of one call of `write`: threads that ask, and what came back.
 
     The threads are daemons: a request that cannot be stopped must not hold up the process.
@@ -175,7 +178,9 @@ class _Desk:
         self._stopped = False  # no request is begun
         self._closed = False  # nothing is kept
         self._threads: list[threading.Thread] = []
-        self._failures = 0
+        self._failures = 0  # since the last draft
+        self._failed: EndpointFailed | None = None
+        self._written = 0
         self.under_way = 0
 
     @property
@@ -200,7 +205,6 @@ class _Desk:
     def collect(self) -> Iterator[int]:
         """Wait for an outcome, and take those that are there as well."""
         model = self._writer.model
-        written = 0
         try:
             outcomes = [self._outcomes.get(timeout=model.longest_seconds)]
         except queue.Empty:
@@ -212,18 +216,25 @@ class _Desk:
         while not self._outcomes.empty():
             outcomes.append(self._outcomes.get())
         self.under_way -= len(outcomes)
+        before = self._written
         for outcome in outcomes:
             if outcome is None:
-                written += 1
+                self._written += 1
                 self._failures = 0
                 continue
-            self._failures += 1
             if not isinstance(outcome, EndpointFailed) or outcome.lasting:
                 raise outcome
+            self._failed = outcome
+            self._failures += 1
             if self._failures >= max(_FAILURES, self._writer.concurrency):
-                raise PersonaError(f"{outcome} So ended each of the last {self._failures}.")
-        if written:
-            yield written
+                raise EndpointFailed(f"{outcome} So ended each of the last {self._failures}.")
+        if self._written > before:
+            yield self._written - before
+
+    def complain(self) -> None:
+        """Raise the failure of the last request, when no request has brought a draft."""
+        if self._failed is not None and not self._written:
+            raise self._failed
 
     def collect_all(self) -> Iterator[int]:
         """Wait for every outcome."""

@@ -86,9 +86,17 @@ def without_products(text: str, products: Iterable[str]) -> str:
 class Gates:
     """The gates of one language."""
 
-    def __init__(self, labels: Iterable[str] = (), catalogue: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        labels: Iterable[str] = (),
+        catalogue: Iterable[str] = (),
+        near_duplicates: bool = True,
+    ) -> None:
         self.labels = tuple(labels)
         self.catalogue = tuple(catalogue)
+
+    def remember(self, texts: Iterable[str]) -> None:
+        """Shim."""
 
     def problems(self, draft: Draft, brief: Brief) -> tuple[str, ...]:
         """Every problem of a draft; empty when it is acceptable.
@@ -104,6 +112,6 @@ class Gates:
             broken_subject(subject),
             long_preheader(preheader),
             placeholder(own_words),
-            segment_leak(own_words, brief.segment_label, brief.language),
+            *(segment_leak(own_words, label, brief.language) for label in self.labels),
         )
         return (*draft.problems, *(problem for problem in found if problem))

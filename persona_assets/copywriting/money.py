@@ -88,12 +88,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Calls, tokens read and written, and their price in USD; None where no price is known."""
+    """Calls, tokens read and written, and their price in USD; None where no price is known.
+    `source`: whose price and of when."""
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    source: str = ""
 
     def __add__(self, other: "Estimate") -> "Estimate":
         costs = (self.cost_usd, other.cost_usd)
@@ -102,39 +104,50 @@ class Estimate:
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             None if None in costs else sum(costs),
+            self.source or other.source,
         )
+
+    def __str__(self) -> str:
+        if not self.calls:
+            return "no calls"
+        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
+        tokens = f"about {_tokens(self.input_tokens)} + {_tokens(self.output_tokens)} tokens"
+        cost = "price unknown" if self.cost_usd is None else f"about {_dollars(self.cost_usd)} USD"
+        return f"{calls}, {tokens}, {cost} ({self.source})"
 
 
 def estimate(
-    work: Work, price: Price | None, per_call: float, per_character: float, written: float
+    work: Work,
+    model: str,
+    price: Price | None,
+    tokens_per_call: float,
+    tokens_per_character: float,
+    tokens_written: float,
 ) -> Estimate:
-    """What the work will take: `per_call` input tokens beside the prompt, `per_character` of it,
-    and `written` output tokens a call, each unless the work knows better."""
+    """What the work will take: input tokens per call and per character of its prompt, and output
+    tokens per call, unless the work knows better."""
     repeated = max(work.calls_per_draft or 1.0, 1.0)
     calls = round(work.calls * repeated)
     if work.input_tokens_per_character is None:
-        read = work.calls * per_call + work.characters * per_character
+        read = work.calls * tokens_per_call + work.characters * tokens_per_character
     else:
         read = work.characters * work.input_tokens_per_character
-    if work.output_tokens_per_call is not None:
-        written = work.output_tokens_per_call
-    tokens = round(read * repeated), round(calls * written)
-    return Estimate(calls, *tokens, None if price is None else price.cost(*tokens))
-
-
-def in_words(estimate: Estimate, model: str, price: Price | None) -> str:
-    """An estimate as people read it: calls, tokens read + written, dollars and whose prices."""
-    calls = f"{estimate.calls:,} call{'' if estimate.calls == 1 else 's'}"
-    tokens = f"about {_tokens(estimate.input_tokens)} + {_tokens(estimate.output_tokens)} tokens"
-    if price is None or estimate.cost_usd is None:
-        return f"{calls}, {tokens}, price unknown ({model})"
-    cost = estimate.cost_usd
-    dollars = f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
-    return f"{calls}, {tokens}, about {dollars} USD ({model}, prices of {price.as_of})"
+    written = work.output_tokens_per_call
+    tokens = (
+        round(read * repeated),
+        round(calls * (tokens_written if written is None else written)),
+    )
+    if price is None:
+        return Estimate(calls, *tokens, None, model)
+    return Estimate(calls, *tokens, price.cost(*tokens), f"{model}, prices of {price.as_of}")
 
 
 def _tokens(count: int) -> str:
     return f"{count / 1e6:,.2f} M" if count >= 100_000 else f"{count:,}"
+
+
+def _dollars(cost: float) -> str:
+    return f"{cost:,.2f}" if cost >= 0.1 or cost == 0 else f"{cost:.2g}"
 
 
 class BudgetExceeded(PersonaError):
