@@ -18,7 +18,8 @@ from typing import Any
 EMAIL = {
     "subject": "Something new for the weekend",
     "preheader": "A look at what goes with what you have.",
-    "body": "Spring is here.\n\n" + "The new jackets go with the boots that you chose. " * 8,
+    "body": "Spring is here.\n\n" + "The new jackets go with the boots that you chose. " * 7
+    + "So do the belts.",
 }
 
 
