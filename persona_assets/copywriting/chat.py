@@ -156,6 +156,18 @@ class ChatModel:
         """The time after which a question has an answer or has failed."""
         return (self.retries + 1) * self.timeout_seconds + self.retries * RETRY_AFTER_SECONDS
 
+    def offered(self) -> list[str]:
+        """The models that the endpoint lists; none where it has no list. Raises EndpointFailed."""
+        self._http.start_counting()
+        try:
+            return [model.id for model in self._client.models.list()]
+        except self._openai.NotFoundError:
+            return []
+        except self._openai.APIStatusError as error:
+            raise self._refused(error, _said(error.body)) from None
+        except (self._openai.OpenAIError, OSError, AttributeError, TypeError) as error:
+            raise self._lost(error) from None
+
     def ask(
         self,
         messages: Messages,
