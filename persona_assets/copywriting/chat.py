@@ -50,9 +50,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Manner:
-    """What a server takes: not every one takes a schema, a temperature or max_tokens."""
+    """How a server is asked; the first of each is tried first, and an empty one left out.
 
-    formats: tuple[str, ...] = ("json_schema", "json_object", "none")
+    Not every server takes a schema, a temperature or max_tokens. Thinking is charged and counts
+    against max_tokens, and an e-mail needs none: as little of it as a model allows.
+    """
+
+    formats: tuple[str, ...] = ("json_schema", "json_object", "")
+    efforts: tuple[str, ...] = ("none", "minimal", "low", "")
     limit: str = "max_tokens"
     temperature: bool = True
 
@@ -62,19 +67,27 @@ class _Manner:
         found: dict[str, Any] = {self.limit: max_tokens}
         if self.temperature:
             found["temperature"] = temperature
+        if self.efforts[0]:
+            found["reasoning_effort"] = self.efforts[0]
         if self.formats[0] == "json_schema":
             described = {"name": name, "schema": schema, "strict": True}
             found["response_format"] = {"type": "json_schema", "json_schema": described}
-        elif self.formats[0] == "json_object":
-            found["response_format"] = {"type": "json_object"}
+        elif self.formats[0]:
+            found["response_format"] = {"type": self.formats[0]}
         return found
 
     def adapted(self, said: str) -> "_Manner | None":
         """The manner to try after a refusal in these words; None when there is none left."""
+        said = said.casefold()
         if "max_completion_tokens" in said and self.limit == "max_tokens":
             return replace(self, limit="max_completion_tokens")
         if "temperature" in said and self.temperature:
             return replace(self, temperature=False)
+        if self.efforts[0] and ("reasoning" in said or "think" in said):
+            return replace(self, efforts=self.efforts[1:])
+        about_format = "format" in said or "json" in said or "schema" in said
+        if self.efforts[0] and not about_format:
+            return replace(self, efforts=("",))
         if len(self.formats) > 1:
             return replace(self, formats=self.formats[1:])
         return None
@@ -201,8 +214,8 @@ class ChatModel:
     ) -> Reply:
         """The answer to the messages, whatever it is.
 
-        Asks for JSON by schema, then for JSON, then just so, where the server refuses the request
-        (400, 422), and leaves out what it says it doesn't take; what it took is remembered.
+        Where the server refuses the request (400, 422), asks without the schema, or without what
+        else it says that it doesn't take; what it took is remembered.
         Raises EndpointFailed, naming URL, model and next step.
         """
         self._http.start_counting()

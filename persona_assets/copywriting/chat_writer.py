@@ -42,6 +42,7 @@ TOKENS_WRITTEN = {
 
 _FAILURES = 10
 _GRACE_SECONDS = 5.0
+_PAUSE_SECONDS = 0.01
 _LONGEST_TEXT = 20_000
 _LONGEST_REASON = 200
 _UNWANTED = dict.fromkeys([0, *range(0xD800, 0xE000)])  # NUL, and halves of characters
@@ -177,7 +178,7 @@ class _Requests:
         self._budget = budget
         self._jobs: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._keeping = threading.Lock()
+        self._keeping = threading.Lock()  # many threads computing at once are slower than one
         self._stopped = False  # no request is begun
         self._closed = False  # nothing is kept
         self._threads: list[threading.Thread] = []
@@ -216,6 +217,8 @@ class _Requests:
                 f"{model.longest_seconds:,.0f} seconds: look into the server.",
                 lasting=True,
             ) from None
+        # Others come meanwhile, and this thread keeps those that write from working less often.
+        time.sleep(_PAUSE_SECONDS)
         while not self._outcomes.empty():
             outcomes.append(self._outcomes.get())
         self.under_way -= len(outcomes)

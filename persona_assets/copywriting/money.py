@@ -196,8 +196,10 @@ class Budget:
         return self._spent + self._held
 
     def _explain(self, worst_case_usd: float) -> str:
+        spent = f"{self._spent:,.4f} USD are spent" if self._spent else "nothing is spent"
+        again = "Run again, or with a higher PERSONA_BUDGET_USD, to go on from there."
         return (
-            f"PERSONA_BUDGET_USD is {self.limit:,.2f}: {self._spent:,.4f} USD are spent, and the "
-            f"next call could cost {worst_case_usd:,.4f}. What is written is kept. Run again, or "
-            "with a higher PERSONA_BUDGET_USD, to go on from there."
+            f"PERSONA_BUDGET_USD is {self.limit:g}: {spent}, and the next call could cost "
+            f"{worst_case_usd:,.4f} with its retries. What is written is kept. "
+            f"{again if self._spent else 'Set a higher PERSONA_BUDGET_USD.'}"
         )

@@ -51,6 +51,7 @@ def test_the_question_goes_over_the_wire_as_chat_completions_with_a_schema():
         "messages": QUESTION,
         "temperature": 0.2,
         "max_tokens": 150,
+        "reasoning_effort": "none",
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "thing", "schema": SCHEMA, "strict": True},
@@ -132,7 +133,7 @@ def test_a_server_that_says_to_wait_for_an_hour_does_not_stall():
     [
         ([refusal("'response_format.type' must be 'json_object' or 'text'")], ["json_object"]),
         ([refusal("This response_format type is unavailable now", 422)] * 2, [None]),
-        ([Answer(status=400, raw=b"Bad Request")] * 2, [None]),
+        ([Answer(status=400, raw=b"Bad Request")] * 3, [None]),
     ],
     ids=["takes plain JSON", "takes none", "does not say why"],
 )
@@ -168,6 +169,30 @@ def test_a_parameter_that_a_model_does_not_take_is_left_out_at_once():
     newest = server.calls[-1].body
     assert newest["max_completion_tokens"] == 150
     assert newest["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize(
+    ("taken", "asked"),
+    [
+        ({"none"}, ["none"]),
+        ({"low", "medium"}, ["none", "minimal", "low"]),
+        (set(), ["none", "minimal", "low", None]),
+    ],
+)
+def test_a_model_is_asked_to_think_as_little_as_it_can(taken, asked):
+    def answer(call, number):
+        effort = call.body.get("reasoning_effort")
+        if effort is None or effort in taken:
+            return GOOD
+        return refusal(f"Unsupported value: 'reasoning_effort' does not support '{effort}'.")
+
+    with chat_server(answer) as server:
+        chat = model(server.url)
+        for _ in range(2):
+            chat.ask(QUESTION, "thing", SCHEMA, 0.2, 150)
+    efforts = [call.body.get("reasoning_effort") for call in server.calls]
+    assert efforts == [*asked, asked[-1]]
+    assert server.calls[-1].body["response_format"]["type"] == "json_schema"
 
 
 def test_a_prompt_that_is_refused_does_not_change_how_the_others_are_asked():

@@ -269,6 +269,15 @@ def test_when_no_brief_at_all_was_answered_the_reason_is_told():
     assert kept == []
 
 
+def test_failures_with_answers_between_them_do_not_stop_the_writing():
+    def answer(call, number):
+        return Answer(status=500, raw=b"{}") if number % 2 else email()
+
+    with chat_server(answer) as server:
+        kept, raised = write(writer(server.url, concurrency=1), briefs(40))
+    assert (raised, len(kept)) == (None, 20)
+
+
 FATAL = {
     "wrong key": refusal(f"Incorrect API key provided: {KEY}", 401),
     "forbidden": refusal("No access", 403),
@@ -304,17 +313,18 @@ def test_what_is_under_way_when_writing_stops_is_kept_and_nothing_more_is_begun(
 
     def some():
         for number, one in enumerate(briefs(100)):
-            if number == 3:
-                for _ in range(3):
+            if number == 4:
+                for _ in range(2):
                     arrived.acquire()
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt  # two are under way, and two wait
             yield one
 
-    kept = Kept()
+    kept, budget = Kept(), Budget(100.0)
     with chat_server(answer) as server:
         with pytest.raises(KeyboardInterrupt):
-            sum(writer(server.url, concurrency=3).write(some(), kept, Budget()))
-        assert len(kept) == len(server.calls) == 3
+            sum(writer(server.url, PRICE, concurrency=2).write(some(), kept, budget))
+        assert len(kept) == len(server.calls) == 2
+    assert budget.spent == pytest.approx(sum(draft.cost_usd for draft in kept))
 
 
 def test_a_request_that_does_not_end_holds_nothing_up_and_is_not_kept_later():
@@ -405,6 +415,15 @@ def test_a_budget_that_is_spent_on_lost_requests_says_what_was_lost(quick_retrie
         kept, raised = write(writer(server.url, PRICE, concurrency=1), briefs(9), Budget(2.0))
     assert isinstance(raised, EndpointFailed | BudgetExceeded)
     assert kept == [] and len(server.calls) <= 2
+
+
+def test_a_request_that_was_lost_is_charged_beside_the_one_that_was_answered(quick_retries):
+    with chat_server(in_turn([Answer(cut=True), email()])) as server:
+        chat = writer(server.url, PRICE, retries=1)
+        (draft,), raised = write(chat, briefs(1), budget := Budget(100.0))
+    assert raised is None
+    lost = chat.worst_case(chat.messages(briefs(1)[0]))
+    assert budget.spent == pytest.approx(draft.cost_usd + lost)
 
 
 def test_tokens_that_a_server_does_not_count_are_charged_at_their_most():

@@ -115,10 +115,16 @@ def test_a_call_that_could_exceed_the_budget_is_refused_with_what_is_left_to_do(
     with pytest.raises(BudgetExceeded) as caught:
         budget.reserve(0.2)
     said = str(caught.value)
-    assert "PERSONA_BUDGET_USD is 1.00" in said and "0.9000" in said and "0.2000" in said
+    assert "PERSONA_BUDGET_USD is 1:" in said and "0.9000" in said and "0.2000" in said
     assert "is kept" in said and "Run again" in said
     assert caught.value.exit_code == 1
     budget.reserve(0.1)  # what fits is still allowed
+
+
+def test_a_budget_that_is_too_small_for_one_call_is_not_to_be_tried_again():
+    with pytest.raises(BudgetExceeded, match="is 0.001: nothing is spent") as caught:
+        Budget(0.001).reserve(0.002)
+    assert "Run again" not in str(caught.value) and "Set a higher" in str(caught.value)
 
 
 def test_a_free_model_needs_no_budget_left():
