@@ -264,7 +264,7 @@ def as_text(summary: Summary) -> str:
 
 def _remarks(summary: Summary) -> list[tuple[int, str]]:
     return [
-        (summary.drafts_refused, "drafts of these prompts were refused by the gates"),
+        (summary.drafts_refused, "drafts were refused by the gates"),
         (summary.from_templates, "customers got the templates: every draft was refused"),
         (summary.left_out, "customers left out: every draft was refused"),
     ]

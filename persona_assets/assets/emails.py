@@ -97,10 +97,8 @@ def emails(
             "writer": writer.name,
             "estimate": str(estimate),
             "drafts_written": written,
-            "drafts_refused": sum(row["drafts"] for row in refused),
             "refused_by_gate": dg.MetadataValue.md(as_markdown(refused)),
-            **{name: work[name] for name in ("left_out", "from_templates")},
-            **{name: work[name] for name in ("input_tokens", "output_tokens", "cost_usd")},
+            **{name: value for name, value in work.items() if name != "customers"},
             "emails": dg.MetadataValue.md(_quoted(sample)),
         },
     )
