@@ -95,8 +95,8 @@ class Gates:
             return found
         unsure = []
         for text in texts:
-            problem, short = _line_language(text, code)
-            found += _told(problem)
+            problems, short = _line_language(text, code)
+            found += problems
             unsure += short
         if unsure and not found:
             found += _told(_whole_language(" ".join(unsure), code))
@@ -112,7 +112,6 @@ class Gates:
                 wording.label_leak(piece, labels),
                 others.personal_data(piece),
                 wording.invented_offer(piece, lists),
-                wording.boilerplate(piece, lists),
             )
         return _Line(
             tuple(dict.fromkeys(problems)),
@@ -132,13 +131,13 @@ def text_of(draft: Draft) -> str:
 
 
 @lru_cache(_REMEMBERED)
-def _line_language(text: str, code: str) -> tuple[str | None, tuple[str, ...]]:
-    """The first problem with the language of a line, and its sentences too short to tell."""
-    pieces = sentences(text)
-    verdicts = [language.sentence_language(piece, code) for piece in pieces]
-    problem = next((verdict for verdict in verdicts if verdict), None)
+def _line_language(text: str, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The problems with the language of a line, and its sentences too short to tell."""
+    lists, pieces = words.load(code), sentences(text)
+    verdicts = [language.sentence_language(piece, code, lists) for piece in pieces]
+    stock = [problem for piece in pieces for problem in _told(wording.boilerplate(piece, lists))]
     unsure = (p for p, v in zip(pieces, verdicts, strict=True) if v == language.UNSURE)
-    return problem, tuple(unsure)
+    return (*_told(*verdicts), *stock), tuple(unsure)
 
 
 _whole_language = lru_cache(_REMEMBERED)(language.whole_language)

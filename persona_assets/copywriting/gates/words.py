@@ -8,9 +8,9 @@ from importlib.resources import files
 
 from persona_assets.languages import LANGUAGES
 
-from .text import normalised
 
-_KEYS = ("fields", "headings", "greetings", "sign_offs", "internal", "offers", "average", "stock")
+_KEYS = ("fields", "headings", "greetings", "sign_offs", "internal", "offers", "average", "stock",
+         "common")  # fmt: skip
 _LATIN = "a-zß-öø-ÿœ0-9_"
 _ARABIC = "\u0621-\u064a"
 # Conjunctions, prepositions and the article are written together with the word.
@@ -23,7 +23,8 @@ class Words:
 
     fields: what stands between brackets for a value to come; headings, greetings, sign_offs: how
     a line begins; internal, offers: anywhere; average: makes an amount the customer's own; stock:
-    stock phrases of the eight other languages.
+    stock phrases of the eight other languages; common, foreign: frequent words that only this
+    language has, and those that only the others have.
     """
 
     fields: re.Pattern[str]
@@ -34,6 +35,8 @@ class Words:
     offers: re.Pattern[str]
     average: re.Pattern[str]
     stock: re.Pattern[str]
+    common: frozenset[str]
+    foreign: frozenset[str]
 
 
 @cache
@@ -51,6 +54,8 @@ def load(language: str) -> Words:
         offers=re.compile(_anywhere(own["offers"], language)),
         average=re.compile(_anywhere(own["average"], language)),
         stock=re.compile("|".join(others)),
+        common=frozenset(own["common"]),
+        foreign=frozenset(w for code in LANGUAGES if code != language for w in _lists(code)["common"]),
     )
 
 
@@ -58,7 +63,11 @@ def load(language: str) -> Words:
 def _lists(name: str) -> dict[str, list[str]]:
     source = (files(__package__) / "words" / f"{name}.toml").read_text(encoding="utf-8")
     lists = tomllib.loads(source)
-    return {key: [normalised(line) for line in lists.get(key, "").split("\n") if line] for key in _KEYS}
+    return {key: lists.get(key, "").split() if key == "common" else _lines(lists.get(key, "")) for key in _KEYS}
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line]
 
 
 def _either(patterns: list[str]) -> str:
