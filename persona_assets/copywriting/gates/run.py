@@ -86,6 +86,7 @@ class Gates:
         body = lines[2:]
         found += _told(*(line.greeting for line in body[:1]))
         found += _told(*(line.sign_off for line in body[-2:]))
+        found += _told(form.signature(texts[-1].rstrip()) if body else None)
         if any(line.numbers for line in lines):
             numbers = {number for line in lines for number in line.numbers}
             found += _told(others.unknown_number(numbers, brief))
