@@ -58,9 +58,10 @@ def found(case: Case) -> set[str]:
     return {reason(problem) for problem in without_memory().problems(draft, written_for)}
 
 
-def refused(subject="A subject", preheader="A preheader", body=BODY, **changes) -> set[str]:
+def refused(subject="A moment for you", body=BODY, **changes) -> set[str]:
     one = brief("en", **changes)
-    return found((one, Draft(one.prompt_hash, "w", 1, subject, preheader, body)))
+    draft = Draft(one.prompt_hash, "w", 1, subject, "Whenever it suits you", body)
+    return found((one, draft))
 
 
 # Seeded defects: at least 40 of a kind over the nine languages.
@@ -131,9 +132,9 @@ def lengths() -> Iterator[Case]:
         for number in range(6):
             one, draft = clean(language)[number]
             yield one, replace(draft, subject=f"{draft.subject} {draft.subject} " * 3)
-            yield one, replace(draft, preheader=f"{draft.preheader} " * 8)
+            yield one, replace(draft, preheader=f"{draft.preheader} " * 16)
             yield one, replace(draft, body=draft.body[:20])
-            yield one, replace(draft, body=f"{draft.body}\n\n" * 20)
+            yield one, replace(draft, body=f"{draft.body}\n\n" * 40)
 
 
 def empties() -> Iterator[Case]:
@@ -302,7 +303,9 @@ def test_a_brand_on_offer_does_not_open_the_rest_of_its_products():
                    top_products_user=offered) == {"another's data"}  # fmt: skip
 
 
-@pytest.mark.parametrize("said", ["7", "٧", "７", "June 2024", "2024-06", "1,234", "1.234", "3", "5"])
+@pytest.mark.parametrize(
+    "said", ["7", "٧", "７", "June 2024", "2024-06", "1,234", "1.234", "3", "5"]
+)
 def test_the_numbers_of_the_brief_may_be_said(said):
     facts = {"total_orders": 7, "avg_basket": 1234, "order_interval_months": 5,
              "last_order_month": date(2024, 6, 1)}  # fmt: skip

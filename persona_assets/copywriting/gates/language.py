@@ -30,9 +30,8 @@ _LATIN_WORDS = re.compile(rf"[{_LATIN}][{_LATIN}'’-]*(?:[ ,:]+[{_LATIN}][{_LAT
 _HAN_LETTER = re.compile(f"[{_HAN}]")
 _HAN_PAIR = re.compile(f"[{_HAN}]{{2,}}")
 _KANA_LETTER = re.compile(f"[{_KANA}]")
-_HANGUL_LETTER = re.compile(f"[{_HANGUL}]")
-_ARABIC_LETTER = re.compile(f"[{_ARABIC}]")
-_NOT_ARABIC = re.compile("[\u06a9\u06cc\u06d2\u0679\u0688\u0691\u06ba\u06be\u06c1]")  # Persian, Urdu
+# Letters of Persian and Urdu.
+_NOT_ARABIC = re.compile("[\u06a9\u06cc\u06d2\u0679\u0688\u0691\u06ba\u06be\u06c1]")
 _NOT_JAPANESE = re.compile("[您你们们這这吗呢吧很没哪谁]")
 
 # Others than the nine: what a model slips into, or what looks like one of the nine.

@@ -75,12 +75,16 @@ class Gates:
         if found:
             # A shortened product name may look like a number, an offer or another language.
             shorter = [without_shortened_products(part, brief.products) for part in parts]
-            return found if shorter == parts else self._said_in(shorter, brief)
-        return found
+            found = found if shorter == parts else self._said_in(shorter, brief)
+        return found + self._named_in(parts, brief)
+
+    def _named_in(self, parts: list[str], brief: Brief) -> list[str]:
+        named = [name for text in _lines(parts) for name in self._line(text, brief.language).named]
+        return _told(others.unoffered_product(named, brief.products)) if named else []
 
     def _said_in(self, parts: list[str], brief: Brief) -> list[str]:
         code = brief.language
-        texts = [*parts[:2], *(text for text in parts[2].split("\n") if text)]
+        texts = _lines(parts)
         lines = [self._line(text, code) for text in texts]
         found = [problem for line in lines for problem in line.problems]
         body = lines[2:]
@@ -90,8 +94,6 @@ class Gates:
         if any(line.numbers for line in lines):
             numbers = {number for line in lines for number in line.numbers}
             found += _told(others.unknown_number(numbers, brief))
-        if named := [name for line in lines for name in line.named]:
-            found += _told(others.unoffered_product(named, brief.products))
         if found:
             return found
         unsure = []
@@ -129,6 +131,11 @@ class Gates:
 def text_of(draft: Draft) -> str:
     """The text that near-duplicates are told by."""
     return f"{draft.subject}\n{draft.preheader}\n{draft.body}"
+
+
+def _lines(parts: list[str]) -> list[str]:
+    subject, preheader, body = parts
+    return [subject, preheader, *(text for text in body.split("\n") if text)]
 
 
 @lru_cache(_REMEMBERED)

@@ -30,7 +30,8 @@ _MERGE_FIELD = re.compile(
 # A bracket around letters asks for a value where brackets are no decoration.
 _BRACKETED = re.compile(r"\[\s*[^\W\d_][^\[\]\n]{0,60}\]")
 _LATIN_BRACKETED = re.compile(r"[\[【]\s*[A-Za-z][A-Za-z ,.'’_-]{0,60}[\]】]")
-_ANY_BRACKETS = re.compile(r"[\[(【〔《〈<«「『{]\s*([^\[\](){}<>«»【】〔〕《》〈〉「」『』]{1,40}?)\s*[\])】〕》〉>»」』}]")
+_OPEN, _CLOSED = r"\[({<«【〔《〈「『", r"\])}>»】〕》〉」』"
+_ANY_BRACKETS = re.compile(rf"[{_OPEN}]\s*([^{_OPEN}{_CLOSED}]{{1,40}}?)\s*[{_CLOSED}]")
 
 
 def placeholder(sentence: str, language: str, words: Words) -> str | None:

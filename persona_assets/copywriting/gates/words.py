@@ -8,7 +8,6 @@ from importlib.resources import files
 
 from persona_assets.languages import LANGUAGES
 
-
 _KEYS = ("fields", "headings", "greetings", "sign_offs", "internal", "offers", "average", "stock",
          "common")  # fmt: skip
 _LATIN = "a-zß-öø-ÿœ0-9_"
@@ -44,7 +43,7 @@ def load(language: str) -> Words:
     """The words of a language together with those that count in every language."""
     everywhere = _lists("any")
     own = {key: [*_lists(language)[key], *everywhere[key]] for key in _KEYS}
-    others = [_anywhere(_lists(code)["stock"], code) for code in LANGUAGES if code != language]
+    others = {code: _lists(code) for code in LANGUAGES if code != language}
     return Words(
         fields=re.compile(rf"(?:{_either(own['fields'])})"),
         headings=re.compile(rf"\s*(?:{_either(own['headings'])})\s*:"),
@@ -53,9 +52,9 @@ def load(language: str) -> Words:
         internal=re.compile(_anywhere(own["internal"], language)),
         offers=re.compile(_anywhere(own["offers"], language)),
         average=re.compile(_anywhere(own["average"], language)),
-        stock=re.compile("|".join(others)),
+        stock=re.compile("|".join(_anywhere(one["stock"], c) for c, one in others.items())),
         common=frozenset(own["common"]),
-        foreign=frozenset(w for code in LANGUAGES if code != language for w in _lists(code)["common"]),
+        foreign=frozenset(word for one in others.values() for word in one["common"]),
     )
 
 
@@ -63,11 +62,7 @@ def load(language: str) -> Words:
 def _lists(name: str) -> dict[str, list[str]]:
     source = (files(__package__) / "words" / f"{name}.toml").read_text(encoding="utf-8")
     lists = tomllib.loads(source)
-    return {key: lists.get(key, "").split() if key == "common" else _lines(lists.get(key, "")) for key in _KEYS}
-
-
-def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line]
+    return {key: [line for line in lists.get(key, "").split("\n") if line] for key in _KEYS}
 
 
 def _either(patterns: list[str]) -> str:
