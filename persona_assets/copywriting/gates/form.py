@@ -101,8 +101,13 @@ def heading(sentence: str, words: Words) -> str | None:
 
 
 def greeting(first: str, words: Words) -> str | None:
-    """A greeting in the body's first sentence: the merged one stands before it."""
-    return "structure: greeting in the body" if words.greetings.match(normalised(first)) else None
+    """A greeting in the body's first line: the merged one stands before it.
+
+    A short line that ends with a comma or colon is one, whatever it says.
+    """
+    said = normalised(first).rstrip()
+    salutation = said[-1:] in {",", "،", "、", ":"} and columns(first) <= MAX_SIGNATURE_COLUMNS
+    return "structure: greeting in the body" if salutation or words.greetings.match(said) else None
 
 
 def sign_off(late: str, words: Words) -> str | None:
