@@ -29,7 +29,7 @@ class _Line(NamedTuple):
 class Gates:
     """The gates for the drafts of one partition; may be used from several threads.
 
-    labels: those of all segments; catalogue: the shop's product names, about 0.5 KB of memory
+    labels: those of all segments; catalogue: the shop's product names, about 0.7 KB of memory
     each; near_duplicates: False for a writer that repeats itself by design.
     """
 
