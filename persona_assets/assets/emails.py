@@ -13,6 +13,7 @@ from persona_assets.assets.tables import described, materialized
 from persona_assets.copywriting.brief import Brief, Draft
 from persona_assets.copywriting.gates import problems
 from persona_assets.copywriting.message import Sender, assemble
+from persona_assets.copywriting.unsubscribe import make_tokens, unsubscribe_link
 from persona_assets.copywriting.writer import Writer
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
@@ -68,14 +69,19 @@ def emails(
         context.log.info(f"{context.partition_key}: {written:,} drafts saved")
 
     sender = Sender(
-        settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
+        settings.shop_name, settings.shop_url, settings.postal_address, settings.logo_url
     )
+    tokens = make_tokens(settings)
+
+    def link(row: dict) -> str:
+        return unsubscribe_link(settings.unsubscribe_url, tokens.token(row["user_id"]))
+
     papers = {"run_id": context.run.run_id, "written_at": datetime.now(UTC)}
     receipt = warehouse.replace(
         "emails",
         _EMAILS,
         (
-            _batch([_email(row, sender) | papers for row in rows.to_pylist()], _EMAILS)
+            _batch([_email(row, sender, link(row)) | papers for row in rows.to_pylist()], _EMAILS)
             for rows in warehouse.stream(read_query("emails"), wanted, BATCH)
         ),
         where={"language": context.partition_key},
@@ -141,7 +147,7 @@ def _gate(draft: Draft, prompt: dict) -> Draft:
     return replace(draft, problems=every, status="rejected" if every else "accepted")
 
 
-def _email(row: dict, sender: Sender) -> dict:
+def _email(row: dict, sender: Sender, link: str) -> dict:
     message = assemble(
         language=row["language"],
         lifecycle=row["lifecycle"],
@@ -150,6 +156,7 @@ def _email(row: dict, sender: Sender) -> dict:
         preheader=row["preheader"],
         body=row["body"],
         sender=sender,
+        unsubscribe_link=link,
     )
     return row | {"marketing_email": message.text, "html": message.html}
 
