@@ -8,7 +8,7 @@ from importlib.metadata import version
 import duckdb
 
 from persona_assets.errors import PersonaError
-from persona_assets.settings import Settings, variable
+from persona_assets.settings import Settings, sender_examples, variable
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
 
@@ -88,8 +88,7 @@ def _warehouse(settings: Settings) -> Finding:
 
 
 def _sender(settings: Settings) -> Finding:
-    fields = ("shop_name", "shop_url", "postal_address", "unsubscribe_url")
-    unset = [f"PERSONA_{name.upper()}" for name in fields if name not in settings.model_fields_set]
+    unset = sender_examples(settings)
     if unset:
         said = f"{', '.join(unset)} still at the example's value: set before sending anything"
         return Finding("sender", True, said)

@@ -338,6 +338,15 @@ class emails(Table):
         unique = ["user_id"]
 
 
+class suppression_list(Table):
+    """Who must not be written to, by user id or by address."""
+
+    user_id: int = _column("Customer, if given.", nullable=True)
+    email: str = _column("Address, trimmed, lower case, if given.", nullable=True)
+    reason: str = _column("Why: unsubscribed, bounced, complained, erased, …")
+    since: dt.Date = _column("Day that it holds from.", nullable=True)
+
+
 SOURCES = (users, orders, order_items, products, events)
 
 
