@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,15 +54,14 @@ def message(letter: Letter, desk: Desk) -> bytes:
         "Message-ID": letter.message_id,
         **letter.headers(),
         "MIME-Version": "1.0",
-        "Content-Type": f'multipart/alternative; boundary="{boundary}"',
+        "Content-Type": f'multipart/alternative;{CRLF} boundary="{boundary}"',
     }
     for name, value in headers.items():
         if not _HEADER.fullmatch(value):
             raise ValueError(f"{name} of the e-mail to customer {letter.user_id} is no header")
-    lines = [f"{name}: {value}".encode() for name, value in headers.items()]
+    lines = [*(f"{name}: {value}".encode() for name, value in headers.items()), b""]
     for kind, content in (("plain", letter.text), ("html", letter.html)):
         lines += [
-            b"",
             f"--{boundary}".encode(),
             f'Content-Type: text/{kind}; charset="utf-8"'.encode(),
             b"Content-Transfer-Encoding: quoted-printable",
@@ -210,7 +208,7 @@ def _cell(value: Any) -> Any:
 
 def _json(value: Any) -> str:
     """ASCII on one line, whatever a reader takes for the end of one."""
-    return json.dumps(value, default=date.isoformat)
+    return json.dumps(value, default=lambda moment: moment.isoformat())
 
 
 def _unfolded(header: str) -> str:

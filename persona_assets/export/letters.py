@@ -25,6 +25,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _LOCAL_PART = re.compile(rf"{_WORD}(?:\.{_WORD})*")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
 _WORDS = re.compile(rf"{_WORD}(?: {_WORD})*")
+_GAP = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]+")
 # Printable ASCII without the brackets that go around it; short enough for SES's headers.
 _URL = re.compile(r"https://[A-Za-z0-9][!-;=?-~]{0,700}")
 
@@ -146,8 +147,9 @@ def mailbox(address: str) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without control characters and overrides of direction."""
-    return " ".join(printable(" ".join(text.split())).split())
+    """The text on one line, without control characters and overrides of direction. No-break and
+    wide spaces stay."""
+    return _GAP.sub(" ", printable(_GAP.sub(" ", text))).strip()
 
 
 def addressed(name: str | None, address: str) -> str:
