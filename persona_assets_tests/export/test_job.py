@@ -212,7 +212,7 @@ job.export(DuckDBWarehouse(settings.warehouse_file), settings, sys.argv[3], ["en
 
 
 def test_memory_does_not_grow_with_the_number_of_emails(shop, monkeypatch):
-    monkeypatch.setattr(job, "BATCH", 50)
+    monkeypatch.setattr(job, "BATCH", 20)
     monkeypatch.setattr(formats, "SES_DESTINATIONS", 5)
 
     def peaks(customers: int) -> dict[str, int]:
@@ -226,7 +226,7 @@ def test_memory_does_not_grow_with_the_number_of_emails(shop, monkeypatch):
             tracemalloc.stop()
         return found
 
-    few, many = peaks(200), peaks(800)
+    few, many = peaks(100), peaks(400)
     for form in FORMATS:
         assert many[form] < 1.3 * few[form]
 
