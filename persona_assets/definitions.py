@@ -26,6 +26,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         assets=[
             sources.sources,
             sources.countries,
+            sources.suppression_list,
             behaviour.parametric,
             segmentation.cluster_metrics,
             segmentation.centroids,

@@ -67,7 +67,7 @@ def _source(settings: Settings) -> Finding:
             f"{settings.sample_seed} (PERSONA_SOURCE is not set)",
         )
     try:
-        tables = inspect_source(source_folder(settings))
+        tables = inspect_source(source_folder(settings), settings.consent)
     except PersonaError as error:
         return Finding("source", False, str(error).replace("\n", "\n" + " " * 19))
     return Finding("source", True, f"{settings.source}: {', '.join(t.name for t in tables)}")

@@ -24,8 +24,7 @@ class Brief:
     `prompt_hash` is hexadecimal, `lifecycle` is one of LIFECYCLES, `territory` is an ISO 3166
     alpha-2 code, `avg_basket` is in whole USD, `order_interval_months` is the usual time between
     orders, `last_order_month` is the first day of that month. Product names are untrusted text.
-    The writer is never told `segment_label`. `attempt` is the one to be made, from 1;
-    `refused_for` are the problems of the one before.
+    `attempt` is the one to be made, from 1; `refused_for` are the problems of the one before.
     """
 
     prompt_hash: str
@@ -33,7 +32,6 @@ class Brief:
     language: str
     lifecycle: str
     territory: str | None
-    segment_label: str | None
     total_orders: int
     avg_basket: int | None
     order_interval_months: int | None

@@ -44,7 +44,6 @@ def brief(language: str = "en", lifecycle: str = "active", **changes) -> Brief:
         language=language,
         lifecycle=lifecycle,
         territory=HOME[language],
-        segment_label=None,
         total_orders=3,
         avg_basket=80,
         order_interval_months=4,
