@@ -20,7 +20,7 @@ from .formats import FORMATS, Format, is_formula
 from .letters import Desk, Letter
 
 BATCH = 1_000
-_NEEDED = ("emails", "final_prompts", "suppression_list")
+_NEEDED = ("emails", "final_prompts", "parametric", "suppression_list")
 _PROGRESS = 10_000
 
 

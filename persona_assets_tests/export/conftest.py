@@ -37,6 +37,7 @@ class Shop:
         rows = [self.row(**customer) for customer in customers]
         self.load("emails", [row["email"] for row in rows])
         self.load("final_prompts", [row["prompt"] for row in rows if row["prompt"]])
+        self.load("parametric", [])
         self.load("suppression_list", [])
         return [row["email"] for row in rows]
 
@@ -78,7 +79,7 @@ class Shop:
             if prompt is None
             else dict.fromkeys(schemas.columns(schemas.final_prompts))
             | {name: email[name] for name in ("user_id", "email", "language")}
-            | {"first_name": first_name}
+            | {"first_name": first_name, "holdout": False}
             | prompt,
         }
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from filelock import FileLock
 
+from persona_assets import schemas
 from persona_assets.cli import main
 from persona_assets.copywriting.unsubscribe import load_tokens
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
@@ -50,16 +51,26 @@ def test_who_is_on_the_suppression_list_by_now_is_in_no_file(shop, form):
         assert (f"Ana{i}@Example.org".encode() in everything) == (i in (1, 5))
 
 
+def test_another_customer_at_a_suppressed_customers_address_is_left_out_too(shop):
+    shop.write({"user_id": 1, "email": "Shared@example.org"}, {"user_id": 2})
+    other = dict.fromkeys(schemas.columns(schemas.parametric))
+    shop.load("parametric", [other | {"user_id": 7, "email": "shared@example.org"}])
+    shop.suppress({"user_id": 7})
+    summary = shop.export("jsonl")
+    assert (summary.emails, summary.left_out) == ({"en": 1}, {"on the suppression list": 1})
+
+
 def test_who_has_no_prompt_any_more_or_another_address_is_left_out(shop):
     shop.write(
         {"user_id": 1},
         {"user_id": 2, "prompt": None},
         {"user_id": 3, "prompt": {"email": "new@example.org"}},
         {"user_id": 4, "prompt": {"language": "fr"}},
+        {"user_id": 5, "prompt": {"holdout": True}},
     )
     summary = shop.export("jsonl")
     assert summary.emails == {"en": 1}
-    assert summary.left_out == {"no longer written to, or not at this address": 3}
+    assert summary.left_out == {"no longer written to, or not at this address": 4}
 
 
 def test_addresses_that_no_server_takes_are_left_out_and_counted(shop):
@@ -88,9 +99,9 @@ def test_languages_have_files_of_their_own(shop):
 # What is refused
 
 
-@pytest.mark.parametrize("absent", ["emails", "final_prompts", "suppression_list"])
+@pytest.mark.parametrize("absent", ["emails", "final_prompts", "parametric", "suppression_list"])
 def test_before_a_run_the_next_step_is_named(shop, absent):
-    for table in {"emails", "final_prompts", "suppression_list"} - {absent}:
+    for table in {"emails", "final_prompts", "parametric", "suppression_list"} - {absent}:
         shop.load(table, [])
     with pytest.raises(InputError, match=f"no table .*{absent} yet: run `persona run` first"):
         shop.export("eml")
