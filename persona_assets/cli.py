@@ -1,11 +1,11 @@
-"""The command `persona`: run, estimate, trace, doctor, dev."""
+"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, dev."""
 
 import json
 import os
 import shutil
 import sys
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,54 @@ def trace(who: str, as_json: bool) -> None:
         click.echo(json.dumps(found, ensure_ascii=False, default=_plain))
     else:
         click.echo(f"\n\n{'=' * 72}\n\n".join(tracing.as_text(one) for one in found))
+
+
+@main.command()
+@click.option("--format", "format_name", required=True, help="Of the files.",
+              type=click.Choice(["eml", "jsonl", "csv", "listmonk", "ses"]))  # fmt: skip
+@click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
+              help="Export this language only; may be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Folder that the files go to; "
+              "without it, exports in the home.")  # fmt: skip
+@click.option("--template-id", type=click.IntRange(min=1), help="Number of listmonk's "
+              "transactional template.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="End with the summary as one JSON object.")
+@_readable
+def export(format_name, languages, out, template_id, as_json) -> None:
+    """Write the e-mails as files to send, one set per language."""
+    from persona_assets.definitions import build_defs
+    from persona_assets.export import job
+
+    settings = load_settings()
+    summary = job.export(
+        build_defs(settings).resources["warehouse"],
+        settings,
+        format_name,
+        [language for language in LANGUAGES if not languages or language in languages],
+        out or settings.home / "exports",
+        datetime.now(UTC),
+        lambda text: click.echo(text, err=True),
+        template_id,
+    )
+    if summary.examples:
+        click.echo(
+            f"WARNING: {', '.join(summary.examples)} still at the example's value. Do not send "
+            "these e-mails: set the sender in .env, `persona run`, and export again.",
+            err=True,
+        )
+    click.echo(job.as_text(summary), err=as_json)
+    if as_json:
+        click.echo(json.dumps(asdict(summary), ensure_ascii=False))
+
+
+@main.command()
+@click.argument("token")
+@_readable
+def unsubscribe(token: str) -> None:
+    """Whose unsubscribe link has this TOKEN: the customer's id as JSON."""
+    from persona_assets.copywriting.unsubscribe import load_tokens
+
+    click.echo(json.dumps({"user_id": load_tokens(load_settings()).read_token(token)}))
 
 
 @main.command()

@@ -10,7 +10,7 @@ import duckdb
 from persona_assets.copywriting.chat import ChatModel
 from persona_assets.copywriting.money import load_price
 from persona_assets.errors import PersonaError
-from persona_assets.settings import Settings, variable
+from persona_assets.settings import Settings, sender_examples, variable
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
 
@@ -110,8 +110,7 @@ def _writer(settings: Settings) -> Finding:
 
 
 def _sender(settings: Settings) -> Finding:
-    fields = ("shop_name", "shop_url", "postal_address", "unsubscribe_url")
-    unset = [f"PERSONA_{name.upper()}" for name in fields if name not in settings.model_fields_set]
+    unset = sender_examples(settings)
     if unset:
         said = f"{', '.join(unset)} still at the example's value: set before sending anything"
         return Finding("sender", True, said)

@@ -239,6 +239,13 @@ def variable(setting: str) -> str:
     return setting.upper() if setting.startswith("openai_") else f"PERSONA_{setting.upper()}"
 
 
+def sender_examples(settings: Settings) -> list[str]:
+    """The variables that say who sends the e-mails and still have the example's value."""
+    sender = ("shop_name", "shop_url", "from_address", "postal_address", "unsubscribe_url")
+    defaults = Settings.model_fields
+    return [variable(n) for n in sender if getattr(settings, n) == defaults[n].default]
+
+
 def _explain(problem: dict) -> str:
     name = variable(".".join(str(part) for part in problem["loc"]))
     message = problem["msg"].removeprefix("Value error, ")

@@ -16,6 +16,7 @@ from persona_assets.copywriting.journal import Journal
 from persona_assets.copywriting.message import Sender, assemble
 from persona_assets.copywriting.money import Budget, Estimate, Work
 from persona_assets.copywriting.offline import OfflineWriter
+from persona_assets.copywriting.unsubscribe import make_tokens, unsubscribe_link
 from persona_assets.copywriting.writer import ATTEMPTS, Writer
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
@@ -158,8 +159,13 @@ def _publish(
 ):
     """Replace the partition with the e-mails of its accepted drafts."""
     sender = Sender(
-        settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
+        settings.shop_name, settings.shop_url, settings.postal_address, settings.logo_url
     )
+    tokens = make_tokens(settings)
+
+    def link(row: dict) -> str:
+        return unsubscribe_link(settings.unsubscribe_url, tokens.token(row["user_id"]))
+
     papers = {"run_id": run_id, "written_at": datetime.now(UTC)}
     drafted = {**wanted, "writer": writer, "writers": writers}
     return warehouse.replace(
@@ -167,7 +173,8 @@ def _publish(
         _EMAILS,
         (
             pa.RecordBatch.from_pylist(
-                [_email(row, sender) | papers for row in rows.to_pylist()], schema=_EMAILS
+                [_email(row, sender, link(row)) | papers for row in rows.to_pylist()],
+                schema=_EMAILS,
             )
             for rows in warehouse.stream(read_query("emails"), drafted, BATCH)
         ),
@@ -177,7 +184,7 @@ def _publish(
     )
 
 
-def _email(row: dict, sender: Sender) -> dict:
+def _email(row: dict, sender: Sender, link: str) -> dict:
     message = assemble(
         language=row["language"],
         lifecycle=row["lifecycle"],
@@ -186,6 +193,7 @@ def _email(row: dict, sender: Sender) -> dict:
         preheader=row["preheader"],
         body=row["body"],
         sender=sender,
+        unsubscribe_link=link,
     )
     return row | {"marketing_email": message.text, "html": message.html}
 
