@@ -1,7 +1,8 @@
 """The warehouse for production: BigQuery, where every write is one job that does all or nothing.
 
-Queries become CREATE OR REPLACE TABLE AS. Rows that come from here are loaded as Parquet: a whole
-table in one load job, a part of a table into a staging table and from there in one MERGE.
+Queries become CREATE OR REPLACE TABLE AS. Rows that come from here are loaded as Parquet into a
+staging table, and from there brought into the table in one statement: CREATE OR REPLACE for a whole
+table, MERGE for a part of one.
 """
 
 import logging
@@ -21,6 +22,7 @@ from uuid import uuid4
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+import requests
 from google.api_core import exceptions
 from google.cloud import bigquery
 from ibis.backends.bigquery import Backend
@@ -32,8 +34,7 @@ from persona_assets.warehouse.googlesql import Query
 from persona_assets.warehouse.jobs import EMULATOR, Jobs
 
 STAGING_DAYS = 1
-_FILE_BYTES = 200_000_000  # of Arrow in one staged file
-_UPLOADS = 3
+FILE_BYTES = 200_000_000  # of Arrow in one staged file
 _UNUSED = object()  # Ibis makes a client of the Storage API unless it gets one
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class BigQueryWarehouse:
     """Tables in a dataset of BigQuery; the source in another one, of any project.
 
     source: project.dataset of the five tables; layouts: by table name, what to tell BigQuery about
-    the tables that are made.
+    the tables that are made; uploads: how often an upload that fails is tried again.
     """
 
     kind = "bigquery"
@@ -65,11 +66,13 @@ class BigQueryWarehouse:
         source: str,
         location: str,
         layouts: Mapping[str, Layout] | None = None,
+        uploads: int = 4,
     ) -> None:
         self.jobs = jobs
         self.location = location
         self.place = f"{project}.{dataset}"
         self.layouts = layouts or {}
+        self.uploads = uploads
         self._datasets = {
             OUR_DATASET: (project, dataset),
             SOURCE_DATASET: tuple(source.rsplit(".", 1)),
@@ -93,14 +96,14 @@ class BigQueryWarehouse:
         key: str | None = None,
     ) -> Receipt:
         if where is None:
-            return self._load_once(table, schema, batches, "WRITE_TRUNCATE")
+            return self._replace(table, schema, batches)
         ((column, value),) = where.items()
-        return self._merged(
+        return self._merge(
             table,
             schema,
             batches,
-            {"value": value},
             lambda target, staging: _exchange(target, staging, schema.names, column, key),
+            {"value": value},
         )
 
     def append(
@@ -110,13 +113,16 @@ class BigQueryWarehouse:
         batches: Iterable[pa.RecordBatch],
         key: Sequence[str] = (),
     ) -> Receipt:
-        if not key:
-            return self._load_once(table, schema, batches, "WRITE_APPEND")
-        return self._merged(
+        drawn = iter(batches)
+        first = next(drawn, None)
+        if first is None:
+            self._ensure_dataset()
+            self._create_if_absent(table, schema)
+            return Receipt(self.address(table), 0, 0.0)
+        return self._merge(
             table,
             schema,
-            batches,
-            {},
+            chain([first], drawn),
             lambda target, staging: _add(target, staging, schema.names, key),
         )
 
@@ -201,7 +207,7 @@ class BigQueryWarehouse:
         self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
     ) -> Receipt:
         """Replace a table of the source's dataset, for a shop that is not in BigQuery yet."""
-        return self._load_once(table, schema, batches, "WRITE_TRUNCATE", SOURCE_DATASET)
+        return self._replace(table, schema, batches, SOURCE_DATASET)
 
     def text(self, query: Query) -> str:
         """The query as it is sent: its datasets are those of the settings."""
@@ -209,21 +215,22 @@ class BigQueryWarehouse:
 
     def statement(self, table: str, query: Query) -> str:
         """CREATE OR REPLACE TABLE AS, with what the layout says."""
-        select = query.pointed(self._datasets)
-        target: exp.Expression = self._table(table)
-        layout = self.layouts.get(table)
+        return self._create(table, query.pointed(self._datasets), OUR_DATASET)
+
+    def _create(self, table: str, select: exp.Expression, dataset: str) -> str:
+        target: exp.Expression = self._table(table, dataset)
+        layout = self._layout(table, dataset)
         properties: list[exp.Expression] = []
         if layout is not None:
             if select.named_selects != layout.schema.names:
                 raise ValueError(
-                    f"sql/{query.name}.sql gives {select.named_selects} and the table {table} "
-                    f"has {layout.schema.names}"
+                    f"The table {table} has the columns {layout.schema.names}, and what is to "
+                    f"become it has {select.named_selects}"
                 )
             target = exp.Schema(this=target, expressions=[*_columns(layout)])
             if layout.cluster_by:
-                properties.append(
-                    exp.ClusterProperty(expressions=[*map(_column, layout.cluster_by)])
-                )
+                columns = [_column(name) for name in layout.cluster_by]
+                properties.append(exp.ClusterProperty(expressions=columns))
             properties.append(_option("description", layout.description))
         return exp.Create(
             this=target,
@@ -232,6 +239,9 @@ class BigQueryWarehouse:
             properties=exp.Properties(expressions=properties) if properties else None,
             expression=select,
         ).sql("bigquery", comments=False)
+
+    def _layout(self, table: str, dataset: str = OUR_DATASET) -> Layout | None:
+        return self.layouts.get(table) if dataset == OUR_DATASET else None
 
     def _fetch(self, statement: str, parameters: Mapping[str, Any], what: str) -> pa.Table:
         job, _ = self.jobs.query(statement, parameters, what)
@@ -278,72 +288,83 @@ class BigQueryWarehouse:
         with self.jobs.explained("signing in"):
             return BigQueryReadClient()
 
-    def _merged(
+    def _replace(
         self,
         table: str,
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
-        parameters: Mapping[str, Any],
-        merge: Callable[[exp.Table, exp.Table], exp.Merge],
+        dataset: str = OUR_DATASET,
     ) -> Receipt:
-        """Stage the batches, then bring them into the table in one statement."""
-        self._ensure_dataset()
+        with self._staged(table, schema, batches, dataset) as (staging, rows):
+            start = time.perf_counter()
+            layout = self._layout(table, dataset)
+            names = layout.schema.names if layout is not None else schema.names
+            select = exp.select(*map(_column, names)).from_(staging)
+            address = self.address(table, dataset)
+            _, done = self.jobs.query(
+                self._create(table, select, dataset), {}, f"the table {address}"
+            )
+        return Receipt(address, rows, time.perf_counter() - start, done)
+
+    def _merge(
+        self,
+        table: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        merge: Callable[[exp.Table, exp.Table], exp.Merge],
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Receipt:
         with self._staged(table, schema, batches) as (staging, rows):
             start = time.perf_counter()
             self._create_if_absent(table, schema)
-            statement = merge(self._table(table), self._table(staging.table_id)).sql("bigquery")
-            job, done = self.jobs.query(statement, parameters, f"the table {self.address(table)}")
-        changed = job.dml_stats
-        return Receipt(
-            self.address(table),
-            changed.inserted_row_count if changed else rows,
-            time.perf_counter() - start,
-            done,
-        )
+            job, done = self.jobs.query(
+                merge(self._table(table), staging).sql("bigquery"),
+                parameters or {},
+                f"the table {self.address(table)}",
+            )
+        # An exchange affects the old rows too; it puts in all the new ones.
+        rows = rows if parameters else job.num_dml_affected_rows
+        return Receipt(self.address(table), rows, time.perf_counter() - start, done)
 
-    def _load_once(
+    @contextmanager
+    def _staged(
         self,
         table: str,
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
-        disposition: str,
         dataset: str = OUR_DATASET,
-    ) -> Receipt:
-        with tempfile.TemporaryDirectory(prefix="persona-write-") as folder:
-            file = Path(folder) / "rows.parquet"
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            start = time.perf_counter()
-            self._ensure_dataset(dataset)
-            layout = self.layouts.get(table) if dataset == OUR_DATASET else None
-            job = self._load(file, self._reference(table, dataset), schema, disposition, layout)
-        done = self.jobs.describe(job, None)
-        return Receipt(
-            self.address(table, dataset), job.output_rows, time.perf_counter() - start, done
-        )
+    ) -> Iterator[tuple[exp.Table, int]]:
+        """The batches in a table that is gone afterwards, at the latest after STAGING_DAYS."""
+        self._ensure_dataset(dataset)
+        name = f"_staging_{table}_{uuid4().hex[:12]}"
+        staging = self._reference(name, dataset)
+        made = bigquery.Table(staging, schema=_fields(schema))
+        made.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
+        with self.jobs.explained(f"the table {staging}"):
+            self.jobs.client.create_table(made, **self.jobs.bounds)
+        try:
+            rows = 0
+            for file, count in _files(schema, batches):
+                self._load(file, staging, schema)
+                rows += count
+            yield self._table(name, dataset), rows
+        finally:
+            try:
+                self.jobs.client.delete_table(staging, not_found_ok=True, **self.jobs.bounds)
+            except (exceptions.GoogleAPICallError, requests.RequestException) as error:
+                _log.warning("%s stays until it expires: %s", staging, error)
 
-    def _load(
-        self,
-        file: Path,
-        reference: bigquery.TableReference,
-        schema: pa.Schema,
-        disposition: str,
-        layout: Layout | None = None,
-    ) -> bigquery.LoadJob:
-        what = f"loading into {reference}"
+    def _load(self, file: Path, table: bigquery.TableReference, schema: pa.Schema) -> None:
+        what = f"loading into {table}"
         options = bigquery.ParquetOptions()
         options.enable_list_inference = True
         config = self.jobs.load_config(
             what,
             source_format=bigquery.SourceFormat.PARQUET,
             parquet_options=options,
-            schema=_fields(schema, layout),
-            write_disposition=disposition,
+            schema=_fields(schema),
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
         )
-        if layout is not None:
-            config.destination_table_description = layout.description
-            config.clustering_fields = list(layout.cluster_by) or None
 
         def start() -> bigquery.LoadJob:
             name = f"persona_{uuid4().hex}"
@@ -351,8 +372,8 @@ class BigQueryWarehouse:
                 try:
                     return self.jobs.client.load_table_from_file(
                         rows,
-                        reference,
-                        num_retries=_UPLOADS,
+                        table,
+                        num_retries=self.uploads,
                         job_id=name,
                         job_config=config,
                         timeout=self.jobs.request_seconds,
@@ -360,28 +381,7 @@ class BigQueryWarehouse:
                 except exceptions.Conflict:  # an answer was lost, and the job is there already
                     return self.jobs.client.get_job(name, **self.jobs.bounds)
 
-        return self.jobs.finish(start, what)
-
-    @contextmanager
-    def _staged(
-        self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[tuple[bigquery.TableReference, int]]:
-        """The batches in a table that is gone afterwards, at the latest after STAGING_DAYS."""
-        staging = self._reference(f"_staging_{table}_{uuid4().hex[:12]}")
-        made = bigquery.Table(staging, schema=_fields(schema))
-        made.expires = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
-        with self.jobs.explained(f"the table {staging}"):
-            self.jobs.client.create_table(made, **self.jobs.bounds)
-        try:
-            rows = 0
-            for file in _files(schema, batches):
-                rows += self._load(file, staging, schema, "WRITE_APPEND").output_rows
-            yield staging, rows
-        finally:
-            try:
-                self.jobs.client.delete_table(staging, not_found_ok=True, **self.jobs.bounds)
-            except (exceptions.GoogleAPICallError, exceptions.RetryError) as error:
-                _log.warning("%s stays until it expires: %s", staging, error)
+        self.jobs.finish(start, what)
 
     def _create_if_absent(self, table: str, schema: pa.Schema) -> None:
         layout = self.layouts.get(table)
@@ -449,9 +449,9 @@ class BigQueryWarehouse:
     def _reference(self, table: str, dataset: str = OUR_DATASET) -> bigquery.TableReference:
         return bigquery.DatasetReference(*self._datasets[dataset]).table(table)
 
-    def _table(self, table: str) -> exp.Table:
-        project, dataset = self._datasets[OUR_DATASET]
-        return exp.table_(table, db=dataset, catalog=project, quoted=True)
+    def _table(self, table: str, dataset: str = OUR_DATASET) -> exp.Table:
+        project, name = self._datasets[dataset]
+        return exp.table_(table, db=name, catalog=project, quoted=True)
 
 
 class _Computed(Backend):
@@ -544,20 +544,18 @@ def _exchange(
         keys = exp.select(_column(key)).from_(source.copy())
         old = exp.or_(old, exp.column(_column(key), table="old").isin(query=keys))
     delete = exp.When(matched=False, source=True, condition=old, then=exp.var("DELETE"))
-    return _merge(target, source, exp.false(), delete, _insert(names))
+    return _merge_of(target, source, exp.false(), delete, _insert(names))
 
 
 def _add(
     target: exp.Table, source: exp.Table, names: Sequence[str], key: Sequence[str]
 ) -> exp.Merge:
-    """A MERGE that puts in the new rows whose key is not there yet."""
-    same = exp.and_(
-        *(
-            exp.column(_column(name), table="old").eq(exp.column(_column(name), table="new"))
-            for name in key
-        )
-    )
-    return _merge(target, source, same, _insert(names))
+    """A MERGE that puts in the new rows whose key, if there is one, is not there yet."""
+    same = [
+        exp.column(_column(name), table="old").eq(exp.column(_column(name), table="new"))
+        for name in key
+    ]
+    return _merge_of(target, source, exp.and_(*same) if same else exp.false(), _insert(names))
 
 
 def _insert(names: Sequence[str]) -> exp.When:
@@ -567,7 +565,9 @@ def _insert(names: Sequence[str]) -> exp.When:
     return exp.When(matched=False, source=False, then=insert)
 
 
-def _merge(target: exp.Table, source: exp.Table, on: exp.Expression, *whens: exp.When) -> exp.Merge:
+def _merge_of(
+    target: exp.Table, source: exp.Table, on: exp.Expression, *whens: exp.When
+) -> exp.Merge:
     return exp.Merge(
         this=exp.alias_(target, "old", table=True),
         using=exp.alias_(source, "new", table=True),
@@ -576,20 +576,21 @@ def _merge(target: exp.Table, source: exp.Table, on: exp.Expression, *whens: exp
     )
 
 
-def _files(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Path]:
-    """The batches as Parquet files of bounded size, one at a time."""
+def _files(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Path, int]]:
+    """The batches as Parquet files of bounded size, one at a time, each with its rows."""
     with tempfile.TemporaryDirectory(prefix="persona-write-") as folder:
         file = Path(folder) / "rows.parquet"
         remaining = iter(batches)
         for first in remaining:
-            size = 0
+            size = rows = 0
             with pq.ParquetWriter(file, schema, compression="zstd") as writer:
                 for batch in chain([first], remaining):
                     writer.write_batch(batch)
                     size += batch.nbytes
-                    if size >= _FILE_BYTES:
+                    rows += batch.num_rows
+                    if size >= FILE_BYTES:
                         break
-            yield file
+            yield file, rows
 
 
 def _plain(table: pa.Table) -> pa.Table:
