@@ -102,7 +102,7 @@ class BigQueryWarehouse:
             table,
             schema,
             batches,
-            lambda target, staging: _exchange(target, staging, schema.names, column, key),
+            lambda target, staging: exchange(target, staging, schema.names, column, key),
             {"value": value},
         )
 
@@ -123,7 +123,7 @@ class BigQueryWarehouse:
             table,
             schema,
             chain([first], drawn),
-            lambda target, staging: _add(target, staging, schema.names, key),
+            lambda target, staging: add(target, staging, schema.names, key),
         )
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
@@ -534,7 +534,7 @@ def _type(kind: pa.DataType) -> str:
     return named[kind]
 
 
-def _exchange(
+def exchange(
     target: exp.Table, source: exp.Table, names: Sequence[str], column: str, key: str | None
 ) -> exp.Merge:
     """A MERGE that takes out the rows with column = @value, and those with a new row's key, and
@@ -547,7 +547,7 @@ def _exchange(
     return _merge_of(target, source, exp.false(), delete, _insert(names))
 
 
-def _add(
+def add(
     target: exp.Table, source: exp.Table, names: Sequence[str], key: Sequence[str]
 ) -> exp.Merge:
     """A MERGE that puts in the new rows whose key, if there is one, is not there yet."""
