@@ -311,6 +311,19 @@ def _fill(warehouse: Any, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
                 connection.execute(f"CREATE TABLE thelook_ecommerce.{name} AS FROM given")
 
 
+def _as_kept(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row as BigQuery keeps it: a list that is NULL is empty from then on. The emulator, which
+    is DuckDB inside, does not do so."""
+    lists = {name for model in MODELS for name, kind in _kinds(model) if pa.types.is_list(kind)}
+    return {
+        name: [] if name in lists and value is None else value for name, value in row.items()
+    }
+
+
+def _kinds(model: type[schemas.Table]) -> list[tuple[str, pa.DataType]]:
+    return [(field.name, field.type) for field in schemas.arrow_schema(model)]
+
+
 class Engines:
     """The same tables in DuckDB, on the emulator and in front of ZetaSQL's evaluator."""
 
@@ -321,7 +334,7 @@ class Engines:
     def fill(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         for warehouse in (self.duckdb, self.bigquery):
             _fill(warehouse, tables)
-        self.tables |= {name: [*rows] for name, rows in tables.items()}
+        self.tables |= {name: [*map(_as_kept, rows)] for name, rows in tables.items()}
 
     def make(self, name: str) -> list[dict[str, Any]]:
         """Run the query that makes a table, and give every engine its rows."""

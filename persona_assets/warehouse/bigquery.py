@@ -35,6 +35,8 @@ from persona_assets.warehouse.jobs import EMULATOR, Jobs
 
 STAGING_DAYS = 1
 FILE_BYTES = 200_000_000  # of Arrow in one staged file
+# The service answers with the older names of some types.
+_GOOGLESQL = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "RECORD": "STRUCT"}
 _UNUSED = object()  # Ibis makes a client of the Storage API unless it gets one
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -149,6 +151,7 @@ class BigQueryWarehouse:
         with self.jobs.explained(what):
             backend = _Computed().connect(client=self.jobs.new_client(), storage_client=_UNUSED)
             backend.fetch = fetch
+            backend.ours = bigquery.DatasetReference(*self._datasets[OUR_DATASET])
             yield backend.table(table, database=self._datasets[dataset])
 
     def address(self, table: str, dataset: str = OUR_DATASET) -> str:
@@ -438,8 +441,11 @@ class BigQueryWarehouse:
             field = there.get(wanted.name)
             if field is None:
                 problems.append(f"{address}: table {table} has no column {wanted.name}.")
-            elif field.field_type != wanted.field_type or field.mode == "REPEATED":
-                kind = f"{'REPEATED ' if field.mode == 'REPEATED' else ''}{field.field_type}"
+                continue
+            kind = _GOOGLESQL.get(field.field_type, field.field_type)
+            if field.mode == "REPEATED":
+                kind = f"ARRAY<{kind}>"
+            if kind != wanted.field_type:
                 problems.append(
                     f"{address}: table {table}, column {field.name} is {kind}; it must be "
                     f"{wanted.field_type}: make a view that casts it."
@@ -458,6 +464,12 @@ class _Computed(Backend):
     """Ibis' BigQuery, with every query run, priced, bounded and labelled by ours."""
 
     fetch: Callable[[str], pa.Table]
+    ours: bigquery.DatasetReference
+
+    @property
+    def _session_dataset(self) -> bigquery.DatasetReference:
+        """Where Ibis would put tables of its own; finding another place costs a query."""
+        return self.ours
 
     def raw_sql(self, query: Any, params: Any = None, query_job_config: Any = None) -> "_Answer":
         return _Answer(self.fetch(query if isinstance(query, str) else query.sql("bigquery")))
@@ -519,12 +531,12 @@ def _fields(schema: pa.Schema, layout: Layout | None = None) -> list[bigquery.Sc
 
 
 def _type(kind: pa.DataType) -> str:
-    """The type as the service names it. Raises TypeError for one that we have no use for."""
+    """The type in GoogleSQL. Raises TypeError for one that we have no use for."""
     named = {
-        pa.int64(): "INTEGER",
-        pa.float64(): "FLOAT",
+        pa.int64(): "INT64",
+        pa.float64(): "FLOAT64",
         pa.string(): "STRING",
-        pa.bool_(): "BOOLEAN",
+        pa.bool_(): "BOOL",
         pa.date32(): "DATE",
     }
     if pa.types.is_timestamp(kind) and kind.tz == "UTC":
