@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from google.api_core import exceptions
 from google.cloud import bigquery
 
 from persona_assets import schemas
@@ -140,6 +141,25 @@ class TestWhatIsSent:
         batches = [batch(row(10 * n), row(10 * n + 1)) for n in range(1, 8)]
         assert filled.replace("t", SCHEMA, batches, where={"language": "en"}).rows == 14
         assert len(rows_of(filled)) == 15
+
+
+class TestReading:
+    def test_the_storage_api_is_asked_first_and_left_alone_once_it_refuses(self):
+        warehouse = make_warehouse()
+        warehouse._storage = "storage"
+        asked = []
+
+        def through(storage: Any) -> str:
+            asked.append(storage)
+            if storage is not None and len(asked) > 1:
+                raise exceptions.PermissionDenied("no bigquery.readsessions.create")
+            return "rows"
+
+        assert [warehouse._storage_or_rest(through) for _ in range(3)] == ["rows"] * 3
+        assert asked == ["storage", "storage", None, None]
+
+    def test_the_emulator_is_read_by_rest(self, emulated):
+        assert make_warehouse()._storage is None
 
 
 class TestSource:
