@@ -185,12 +185,16 @@ def load(source: Path | None) -> None:
     """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of a folder."""
     from persona_assets.definitions import build_warehouse
     from persona_assets.source import load_into_bigquery, source_folder
+    from persona_assets.suppression import suppression_file
 
     settings = load_settings(warehouse="bigquery")
     prepare_home(settings)
     folder = source_folder(settings.model_copy(update={"source": source}))
     for receipt in load_into_bigquery(settings, build_warehouse(settings), folder):
         click.echo(f"{receipt.rows:>12,}  {receipt.table}")
+    listed = suppression_file(settings.model_copy(update={"source": folder}))
+    if listed is not None and settings.suppression_list is None:
+        click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

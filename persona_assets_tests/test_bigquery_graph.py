@@ -14,6 +14,7 @@ from persona_assets.doctor import examine
 from persona_assets.errors import InputError
 from persona_assets.languages import LANGUAGES
 from persona_assets.settings import Settings, load_settings
+from persona_assets.suppression import suppression_file
 from persona_assets.warehouse import DuckDBWarehouse
 from persona_assets_tests.emulator import PROJECT
 
@@ -42,6 +43,9 @@ def finished(shop, emulator, tmp_path_factory) -> Any:
         loaded = CliRunner().invoke(cli.main, ["bigquery", "load", "--source", str(shop)])
         assert loaded.exit_code == 0, loaded.output
         assert f"{CUSTOMERS}  {PROJECT}.shop_{alone}.users" in loaded.output
+        suppressed = suppression_file(load_settings(warehouse="duckdb", source=shop))
+        assert f"PERSONA_SUPPRESSION_LIST={suppressed}" in loaded.output
+        patch.setenv("PERSONA_SUPPRESSION_LIST", str(suppressed))
         settings = load_settings()
         summary = run.run(settings, [*LANGUAGES], None)
         os.environ.pop("DAGSTER_HOME", None)
