@@ -14,7 +14,6 @@ from persona_assets.doctor import examine
 from persona_assets.errors import InputError
 from persona_assets.languages import LANGUAGES
 from persona_assets.settings import Settings, load_settings
-from persona_assets.suppression import suppression_file
 from persona_assets.warehouse import DuckDBWarehouse
 from persona_assets_tests.emulator import PROJECT
 
@@ -27,7 +26,7 @@ PAPERS = ("subject", "preheader", "language", "country", "lifecycle", "prompt_ha
 
 
 @pytest.fixture(scope="module")
-def finished(shop, emulator, tmp_path_factory) -> Any:
+def finished(shop, finished_home, emulator, tmp_path_factory) -> Any:
     """Settings and summary of a run on the emulator that has written to everybody."""
     with pytest.MonkeyPatch.context() as patch:
         alone = uuid4().hex[:12]
@@ -37,15 +36,13 @@ def finished(shop, emulator, tmp_path_factory) -> Any:
             "PERSONA_BIGQUERY_PROJECT": PROJECT,
             "PERSONA_BIGQUERY_DATASET": f"persona_{alone}",
             "PERSONA_BIGQUERY_SOURCE": f"{PROJECT}.shop_{alone}",
+            "PERSONA_SUPPRESSION_LIST": str(finished_home.suppression_list),
             "PERSONA_HOME": str(tmp_path_factory.mktemp("bigquery") / "home"),
         }.items():
             patch.setenv(name, value)
         loaded = CliRunner().invoke(cli.main, ["bigquery", "load", "--source", str(shop)])
         assert loaded.exit_code == 0, loaded.output
         assert f"{CUSTOMERS}  {PROJECT}.shop_{alone}.users" in loaded.output
-        suppressed = suppression_file(load_settings(warehouse="duckdb", source=shop))
-        assert f"PERSONA_SUPPRESSION_LIST={suppressed}" in loaded.output
-        patch.setenv("PERSONA_SUPPRESSION_LIST", str(suppressed))
         settings = load_settings()
         summary = run.run(settings, [*LANGUAGES], None)
         os.environ.pop("DAGSTER_HOME", None)
@@ -158,6 +155,21 @@ def test_a_run_without_its_source_stops_before_anything_is_written(emulated, tmp
     with pytest.raises(InputError, match=f"There is no dataset {PROJECT}.nowhere"):
         run.run(settings, ["en"], None)
     assert not build_warehouse(settings).exists("countries")
+
+
+def test_loading_a_folder_says_that_its_suppression_list_has_to_be_named(emulated, make_source):
+    folder = make_source()
+    (folder / "suppression_list.csv").write_text("user_id,reason\n1,bounced\n")
+    result = CliRunner().invoke(
+        cli.main,
+        ["bigquery", "load", "--source", str(folder)],
+        env={
+            "PERSONA_BIGQUERY_PROJECT": PROJECT,
+            "PERSONA_BIGQUERY_SOURCE": f"{PROJECT}.shop_{uuid4().hex[:12]}",
+        },
+    )
+    assert result.exit_code == 0
+    assert f"Set PERSONA_SUPPRESSION_LIST={folder / 'suppression_list.csv'}" in result.output
 
 
 def test_googles_own_dataset_is_not_loaded_into():
