@@ -74,12 +74,10 @@ class DuckDBWarehouse:
 
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
-        select = query.tree.copy()
-        statement = exp.Create(
-            this=_name(table), kind="TABLE", replace=True, expression=select
-        ).sql("duckdb")
+        name = _name(table).sql("duckdb")
+        select, values = _translated(query, parameters)
         with self.connect() as connection:
-            connection.execute(statement, _bind(query, parameters))
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}", values)
             rows = _count(connection, table)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -127,7 +125,7 @@ class DuckDBWarehouse:
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
         with self.connect() as connection:
-            cursor = connection.execute(query.to_duckdb(), _bind(query, parameters))
+            cursor = connection.execute(*_translated(query, parameters))
             return cursor.to_arrow_table()
 
     def stream(
@@ -137,7 +135,7 @@ class DuckDBWarehouse:
             file = Path(folder) / "rows.parquet"
             with self.connect() as connection:
                 reader = connection.execute(
-                    query.to_duckdb(), _bind(query, parameters)
+                    *_translated(query, parameters)
                 ).to_arrow_reader(rows)
                 with pq.ParquetWriter(file, reader.schema) as writer:
                     for batch in reader:
@@ -206,6 +204,11 @@ def _name(table: str, dataset: str = OUR_DATASET) -> exp.Table:
 
 def _column(name: str) -> str:
     return exp.to_identifier(name, quoted=True).sql("duckdb")
+
+
+def _translated(query: Query, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    values = _bind(query, parameters)
+    return query.to_duckdb(values), values
 
 
 def _bind(query: Query, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """GoogleSQL files: finding, parsing and transpiling them, and what they read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
+
+from persona_assets.warehouse.unroll import unroll
 
 _PACKAGE = Path(__file__).parents[1]
 SQL_FOLDER = next(
@@ -40,9 +44,9 @@ class Query:
         """Names of the @parameters."""
         return {parameter.name for parameter in self.tree.find_all(exp.Parameter)}
 
-    def to_duckdb(self) -> str:
-        """The query in DuckDB's dialect, with $parameters."""
-        return self.tree.sql("duckdb")
+    def to_duckdb(self, parameters: Mapping[str, Any]) -> str:
+        """The query in DuckDB's dialect, with $parameters; their values stay outside."""
+        return unroll(self.tree, parameters).sql("duckdb")
 
 
 @lru_cache
