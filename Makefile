@@ -32,3 +32,4 @@ lint: setup
 
 bench: setup
 	@$(BIN)/python benchmarks/segmentation.py $(ARGS)
+	@$(BIN)/python benchmarks/copywriting.py

@@ -6,7 +6,6 @@ calinski_harabasz_score and davies_bouldin_score, the silhouette on all customer
 """
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+from figures import figures
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -40,7 +40,6 @@ from persona_assets.segmentation import (
     prepare,
 )
 from persona_assets.segmentation.fit import polish
-from persona_assets.settings import load_settings
 from persona_assets.source import inspect_source
 from persona_assets.warehouse import DuckDBWarehouse, read_query
 
@@ -58,27 +57,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak_of_assignment:
         return print(_peak_of_assignment(arguments.peak_of_assignment))
-    figures: list[dict] = []
-
-    def report(name: str, value: float, unit: str, ours=None, other=None) -> None:
-        figures.append(
-            {"name": name, "value": value, "unit": unit, "ours": ours, "other": other}
-        )
-        shown = "".join(
-            f"  {said} {figure:,.4g}" for said, figure in (("ours", ours), ("other", other))
-            if figure is not None
-        )  # fmt: skip
-        print(f"{name:<34}{value:>12,.4g} {unit:<10}{shown}", flush=True)
-
-    with tempfile.TemporaryDirectory(prefix="persona-bench-") as folder:
+    with figures() as report, tempfile.TemporaryDirectory(prefix="persona-bench-") as folder:
         _choose(Path(folder), report)
         k = _trust(Path(folder), arguments.source, arguments.as_of, report)
         _assign(Path(folder), k, report)
-    settings = load_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
-    file = settings.home / "bench.json"
-    file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    print(f"\nWritten to {file}")
 
 
 def _choose(folder: Path, report) -> None:

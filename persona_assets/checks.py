@@ -30,6 +30,8 @@ CLAIMS = {
     "segment_labels_are_distinct": "segment_labels",
     "labels_agree_with_centroids": "segment_labels",
     "no_prompt_holds_an_address": "final_prompts",
+    "no_suppressed_customer_has_a_prompt": "final_prompts",
+    "every_address_has_one_prompt": "final_prompts",
     "every_customer_gets_one_email": "emails",
     "every_email_traces_to_its_source": "emails",
     "every_email_is_in_its_language": "emails",
@@ -217,6 +219,7 @@ def build_checks() -> list[Any]:
     """Every asset check of the graph."""
     ours = [
         schemas.countries,
+        schemas.suppression_list,
         schemas.parametric,
         schemas.cluster_metrics,
         schemas.centroids,

@@ -1,4 +1,4 @@
-"""The command `persona`: run, trace, doctor, dev."""
+"""The command `persona`: run, estimate, trace, doctor, dev."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import click
 
 from persona_assets.errors import PersonaError
 from persona_assets.languages import LANGUAGES
-from persona_assets.settings import load_settings, prepare_home
+from persona_assets.settings import Settings, load_settings, prepare_home
 
 
 def _readable(command: Any) -> Any:
@@ -40,30 +40,56 @@ def main() -> None:
     """One marketing e-mail per customer, from the shop's own warehouse, and why it says that."""
 
 
+def _what_to_run(command: Any) -> Any:
+    """The options that say what a run works on; the command gets settings, languages, customers."""
+
+    @click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables "
+                  "as Parquet or CSV; without it, the sample shop.")  # fmt: skip
+    @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day that the customers are "
+                  "described on; without it, the day of the newest order.")  # fmt: skip
+    @click.option("--customers", type=click.IntRange(min=1), help="At most so many e-mails; "
+                  "everyone is segmented all the same.")  # fmt: skip
+    @click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
+                  help="Write in this language only; may be repeated.")  # fmt: skip
+    @click.option("--writer", type=click.Choice(["offline", "chat"]), help="Who writes.")
+    @click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
+    @wraps(command)
+    def run(source, as_of, customers, languages, writer, as_json) -> None:
+        day = as_of.date() if as_of else None
+        settings = load_settings(source=source, as_of=day, writer=writer)
+        chosen = [language for language in LANGUAGES if not languages or language in languages]
+        command(settings, chosen, customers, as_json)
+
+    return run
+
+
 @main.command()
-@click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables as "
-              "Parquet or CSV; without it, the sample shop.")  # fmt: skip
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day that the customers are "
-              "described on; without it, the day of the newest order.")  # fmt: skip
-@click.option("--customers", type=click.IntRange(min=1), help="At most so many e-mails; "
-              "everyone is segmented all the same.")  # fmt: skip
-@click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
-              help="Write in this language only; may be repeated.")  # fmt: skip
-@click.option("--writer", type=click.Choice(["offline"]), help="Who writes.")
-@click.option("--json", "as_json", is_flag=True, help="End with the summary as one JSON object.")
 @_readable
-def run(source, as_of, customers, languages, writer, as_json) -> None:
+@_what_to_run
+def run(settings: Settings, languages: list[str], customers: int | None, as_json: bool) -> None:
     """Materialize the whole graph: tables, segments, e-mails, pages."""
     from persona_assets import run as job
 
-    settings = load_settings(
-        source=source, as_of=as_of.date() if as_of else None, writer=writer
-    )
-    chosen = [language for language in LANGUAGES if not languages or language in languages]
-    summary = job.run(settings, chosen, customers)
+    summary = job.run(settings, languages, customers)
     click.echo(job.as_text(summary), err=as_json)
     if as_json:
         click.echo(json.dumps(asdict(summary), ensure_ascii=False))
+
+
+@main.command()
+@_readable
+@_what_to_run
+def estimate(
+    settings: Settings, languages: list[str], customers: int | None, as_json: bool
+) -> None:
+    """What the e-mails would take: calls, tokens, dollars. Materializes everything up to the
+    prompts, and spends nothing."""
+    from persona_assets import run as job
+
+    found = job.estimate(settings, languages, customers)
+    click.echo(f"To write: {found}", err=as_json)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
 
 
 @main.command()

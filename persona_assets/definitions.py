@@ -10,7 +10,9 @@ import dagster as dg
 
 from persona_assets.assets import behaviour, emails, prompts, reports, segmentation, sources
 from persona_assets.checks import build_checks
+from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.offline import OfflineWriter
+from persona_assets.copywriting.writer import Writer
 from persona_assets.progress import progress_logger
 from persona_assets.settings import Settings, load_settings
 from persona_assets.warehouse import DuckDBWarehouse
@@ -26,6 +28,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         assets=[
             sources.sources,
             sources.countries,
+            sources.suppression_list,
             behaviour.parametric,
             segmentation.cluster_metrics,
             segmentation.centroids,
@@ -40,13 +43,17 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         resources={
             "settings": settings,
             "warehouse": DuckDBWarehouse(settings.warehouse_file, settings.lock_seconds),
-            "writer": OfflineWriter(),
+            "writer": _writer(settings),
             **resources,
         },
         # One process may have the warehouse file open at a time.
         executor=dg.in_process_executor,
         loggers={"progress": progress_logger},
     )
+
+
+def _writer(settings: Settings) -> Writer:
+    return ChatWriter.from_settings(settings) if settings.writer == "chat" else OfflineWriter()
 
 
 defs = build_defs()

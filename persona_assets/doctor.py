@@ -7,10 +7,14 @@ from importlib.metadata import version
 
 import duckdb
 
+from persona_assets.copywriting.chat import ChatModel
+from persona_assets.copywriting.money import load_price
 from persona_assets.errors import PersonaError
 from persona_assets.settings import Settings, variable
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def examine(settings: Settings) -> list[Finding]:
         _home(settings),
         _source(settings),
         _warehouse(settings),
-        Finding("writer", True, f"{settings.writer}: needs no key and no network"),
+        _writer(settings),
         _sender(settings),
     ]
 
@@ -67,7 +71,7 @@ def _source(settings: Settings) -> Finding:
             f"{settings.sample_seed} (PERSONA_SOURCE is not set)",
         )
     try:
-        tables = inspect_source(source_folder(settings))
+        tables = inspect_source(source_folder(settings), settings.consent)
     except PersonaError as error:
         return Finding("source", False, str(error).replace("\n", "\n" + " " * 19))
     return Finding("source", True, f"{settings.source}: {', '.join(t.name for t in tables)}")
@@ -85,6 +89,24 @@ def _warehouse(settings: Settings) -> Finding:
     except (PersonaError, duckdb.Error) as error:
         return Finding("warehouse", False, str(error).splitlines()[0])
     return Finding("warehouse", True, f"{file}: {tables} tables in persona")
+
+
+def _writer(settings: Settings) -> Finding:
+    if settings.writer == "offline" and settings.labels != "hand_off":
+        return Finding("writer", True, "offline: needs no key and no network")
+    try:
+        model = ChatModel.from_settings(settings)
+        offered = model.offered()
+        price = load_price(model.model, settings.prices_file)
+    except PersonaError as error:
+        return Finding("writer", False, str(error))
+    if offered and not {model.model, f"models/{model.model}"} & {*offered}:
+        some = ", ".join(offered[:_SHOWN])
+        return Finding(
+            "writer", False, f"{model.url} offers no {model.model}: set PERSONA_MODEL, to {some} …"
+        )
+    cost = f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
+    return Finding("writer", True, f"{model.model} at {model.url}, {cost}")
 
 
 def _sender(settings: Settings) -> Finding:

@@ -18,13 +18,13 @@ class Progress(logging.Handler):
         event = meta.get("dagster_event")
         if event is None:
             if record.levelno >= logging.INFO and meta.get("step_key"):
-                _show(f"  {meta['orig_message']}")
+                show(f"  {meta['orig_message']}")
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-            _show(_made(event.step_materialization_data.materialization))
+            show(_made(event.step_materialization_data.materialization))
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
-                _show(_failed(check))
+                show(_failed(check))
 
 
 @dg.logger(config_schema={}, description="One line per step on standard error.")
@@ -60,5 +60,6 @@ def _severity(check: Any) -> str:
     return "CHECK FAILED" if check.severity is dg.AssetCheckSeverity.ERROR else "CHECK WARNS"
 
 
-def _show(text: str) -> None:
+def show(text: str) -> None:
+    """A line on standard error, without what a terminal would obey."""
     print(printable(text), file=sys.stderr, flush=True)

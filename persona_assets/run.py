@@ -1,9 +1,11 @@
-"""The main job from the command line: the graph in order, one run per language, a summary."""
+"""The main job from the command line: the graph in order, what the e-mails will cost, one run per
+language, a summary."""
 
 import os
 import shutil
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +15,14 @@ from typing import Any
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from persona_assets import schemas
+from persona_assets.assets.emails import EmailsConfig, audience_cutoff, estimate_work
+from persona_assets.copywriting.money import Estimate
+from persona_assets.copywriting.writer import Writer
 from persona_assets.definitions import build_defs
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
 from persona_assets.languages import LANGUAGES
+from persona_assets.progress import show
 from persona_assets.settings import Settings, prepare_home
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import Warehouse, read_query
@@ -35,7 +42,10 @@ class Summary:
     emails: dict[str, int]
     emails_total: int
     left_out: int
+    from_templates: int
     drafts_written: int
+    drafts_refused: int
+    cost_usd: float
     checks_passed: int
     oddities: dict[str, int]
     seconds: dict[str, float]
@@ -52,39 +62,67 @@ def run(settings: Settings, languages: Sequence[str], customers: int | None) -> 
     Raises InputError for input that is refused (nothing is written then), WarehouseBusy when
     another run does not finish in time, and PersonaError when a step or a blocking check fails.
     """
+    with _job(settings) as job:
+        job.execute([name for name in job.assets if name not in _LAST])
+        show(f"To write: {job.estimate(languages, customers)}")
+        audience = {"customers": customers, "languages": [*languages]}
+        for language in languages:
+            job.execute(["emails"], language, emails=audience)
+        job.execute(["emails_report"])
+        return _summarize(job, settings)
+
+
+def estimate(settings: Settings, languages: Sequence[str], customers: int | None) -> Estimate:
+    """What the e-mails in `languages`, at most `customers` of them, will take, after everything
+    before them was materialized; nothing is spent. Raises as run() does."""
+    with _job(settings) as job:
+        job.execute([name for name in job.assets if name not in (*_LAST, "segments_report")])
+        return job.estimate(languages, customers)
+
+
+class _Job:
+    """The graph of a home, executed part by part on its Dagster instance."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        definitions = build_defs(settings)
+        self.assets = {key.to_user_string(): key for key in definitions.resolve_all_asset_keys()}
+        self.warehouse: Warehouse = definitions.resources["warehouse"]
+        self.writer: Writer = definitions.resources["writer"]
+        self.results: list[dg.ExecuteInProcessResult] = []
+        self.start = time.perf_counter()
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._instance = instance
+        self._tags = {"persona/run": uuid.uuid4().hex}
+
+    def execute(self, names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
+        """Materialize these assets; ops: config by asset."""
+        self.results.append(
+            _execute(
+                self._job,
+                self._instance,
+                [self.assets[name] for name in names],
+                partition,
+                {name: {"config": config} for name, config in ops.items()},
+                self._tags,
+            )
+        )
+
+    def estimate(self, languages: Sequence[str], customers: int | None) -> Estimate:
+        """What the prompts without an accepted draft will take."""
+        audience = EmailsConfig(customers=customers, languages=[*languages])
+        self.warehouse.append("drafts", schemas.arrow_schema(schemas.drafts), [])
+        cutoff = audience_cutoff(self.warehouse, audience)
+        return estimate_work(self.warehouse, self.writer, languages, cutoff)
+
+
+@contextmanager
+def _job(settings: Settings) -> Iterator[_Job]:
     prepare_home(settings)
     with _only_run(settings):
-        inspect_source(source_folder(settings))
-        return _run(settings, languages, customers)
-
-
-def _run(settings: Settings, languages: Sequence[str], customers: int | None) -> Summary:
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
-    start = time.perf_counter()
-    definitions = build_defs(settings)
-    job = definitions.resolve_implicit_global_asset_job_def()
-    assets = {key.to_user_string(): key for key in definitions.resolve_all_asset_keys()}
-    audience = {"customers": customers, "languages": list(languages)}
-    results = []
-    with dg.DagsterInstance.get() as instance:
-
-        def execute(names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
-            results.append(
-                _execute(
-                    job,
-                    instance,
-                    [assets[name] for name in names],
-                    partition,
-                    {name: {"config": config} for name, config in ops.items()},
-                )
-            )
-
-        execute([name for name in assets if name not in _LAST])
-        for language in languages:
-            execute(["emails"], language, emails=audience)
-        execute(["emails_report"])
-    warehouse = definitions.resources["warehouse"]
-    return _summarize(results, warehouse, settings, time.perf_counter() - start)
+        inspect_source(source_folder(settings), settings.consent)
+        os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+        with dg.DagsterInstance.get() as instance:
+            yield _Job(settings, instance)
 
 
 def _execute(
@@ -93,6 +131,7 @@ def _execute(
     assets: Sequence[dg.AssetKey],
     partition: str | None,
     ops: dict[str, Any],
+    tags: dict[str, str],
 ) -> dg.ExecuteInProcessResult:
     try:
         return job.execute_in_process(
@@ -100,6 +139,7 @@ def _execute(
             asset_selection=assets,
             partition_key=partition,
             run_config={"loggers": {"progress": {}}, "ops": ops},
+            tags=tags,
         )
     except PersonaError:
         raise
@@ -114,12 +154,8 @@ def _execute(
         ) from error
 
 
-def _summarize(
-    results: list[dg.ExecuteInProcessResult],
-    warehouse: Warehouse,
-    settings: Settings,
-    seconds: float,
-) -> Summary:
+def _summarize(job: _Job, settings: Settings) -> Summary:
+    results, warehouse = job.results, job.warehouse
     made = [
         event.step_materialization_data.materialization
         for result in results
@@ -146,12 +182,16 @@ def _summarize(
         ],
         emails=emails,
         emails_total=sum(emails.values()),
-        left_out=sum(_value(m, "left_out") for m in by_language.values()),
-        drafts_written=sum(_value(m, "drafts_written") for m in by_language.values()),
+        **{
+            name: sum(_value(m, name) for m in by_language.values())
+            for name in (
+                "left_out", "from_templates", "drafts_written", "drafts_refused", "cost_usd",
+            )
+        },
         checks_passed=sum(check.passed for check in checks),
         oddities=dict(tables["parametric"]["oddity_counts"].value),
         seconds=_seconds(results),
-        seconds_total=round(seconds, 1),
+        seconds_total=round(time.perf_counter() - job.start, 1),
         warehouse=str(settings.warehouse_file),
         reports=[str(settings.reports / f"{page}.html") for page in ("emails", "segments")],
         runs=[result.run_id for result in results],
@@ -204,11 +244,8 @@ def as_text(summary: Summary) -> str:
             for language, count in summary.emails.items()
         ),
         f"  {summary.drafts_written:,} drafts were new; customers with the same prompt share one",
-        *(
-            [f"  {summary.left_out:,} customers left out: every draft was refused by the gates"]
-            if summary.left_out
-            else []
-        ),
+        *(f"  {amount:,} {said}" for amount, said in _remarks(summary) if amount),
+        *([f"  {summary.cost_usd:,.4f} USD spent"] if summary.cost_usd else []),
         "",
         f"Checks     {summary.checks_passed} passed",
         "",
@@ -223,6 +260,14 @@ def as_text(summary: Summary) -> str:
         "           persona dev (the Dagster UI on the same tables and runs)",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _remarks(summary: Summary) -> list[tuple[int, str]]:
+    return [
+        (summary.drafts_refused, "drafts of these prompts were refused by the gates"),
+        (summary.from_templates, "customers got the templates: every draft was refused"),
+        (summary.left_out, "customers left out: every draft was refused"),
+    ]
 
 
 def _sweep(home: Path) -> None:

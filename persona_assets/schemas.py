@@ -61,6 +61,9 @@ class users(Table):
     email: str = _column("Address as the customer gave it.", nullable=True)
     country: str = _column("Country in any spelling.", nullable=True)
     created_at: Timestamp = _column("When the account was made.", nullable=True)
+    marketing_consent: bool = _column(
+        "Whether the customer wants e-mails; NULL where the shop does not ask.", nullable=True
+    )
 
     class Config:
         unique = ["id"]
@@ -124,6 +127,15 @@ class countries(Table):
 
     class Config:
         unique = ["spelling"]
+
+
+class suppression_list(Table):
+    """Who must not be written to, by customer or by address, and why."""
+
+    user_id: int = _column("Customer.", nullable=True)
+    email: str = _column("Address, trimmed, lower case.", nullable=True)
+    reason: str = _column("Why: unsubscribed, bounced, complained, no consent, …")
+    since: dt.Date = _column("Day of the request.", nullable=True)
 
 
 class parametric(Table):
@@ -257,10 +269,11 @@ class segment_labels(Table):
 
 
 class final_prompts(Table):
-    """One prompt per customer with an address: what the writer is told, and nothing more.
+    """One prompt per address that may be written to: what the writer is told, and nothing more.
 
     The prompt holds neither name nor address. Its facts are rounded, so that it stays the same
-    from day to day until something about the customer changes.
+    from day to day until something about the customer changes. Customers on the suppression list
+    have none, and of several with one address only the one who ordered last has.
     """
 
     user_id: int = _column("Customer.")
@@ -278,13 +291,22 @@ class final_prompts(Table):
     )
     total_orders: int = _column("Orders.", ge=0)
     avg_basket: int = _column("Revenue per order, whole USD.", nullable=True)
+    order_interval_months: int = _column(
+        "Months from order to order on average, at least 1; NULL below two orders.",
+        nullable=True,
+        ge=1,
+    )
     last_order_month: dt.Date = _column("First day of the newest order's month.", nullable=True)
     last_event: str = _column("Newest event on the site.", nullable=True)
     top_products_user: Strings = _column("The customer's own products.", nullable=True)
     top_products_country: Strings = _column("Popular products in the country.", nullable=True)
     prompt: str = _column("What the writer is told.", str_length={"min_value": 1})
-    prompt_hash: str = _column("SHA-256 of the prompt.", str_matches=r"^[0-9a-f]{64}$")
+    template_version: str = _column("Version of the words around the facts.")
+    prompt_hash: str = _column(
+        "SHA-256 of template_version and prompt.", str_matches=r"^[0-9a-f]{64}$"
+    )
     audience_hash: str = _column("Salted hash that orders customers for --customers.")
+    holdout: bool = _column("Kept without an e-mail, to compare with.")
     segmentation_run: str = _column("Dagster run that fitted the segments.", nullable=True)
     as_of: dt.Date = _column("Day that the prompt describes.")
 

@@ -71,7 +71,9 @@ class Settings(BaseSettings):
         None, description="CSV with segment, label and designation, for PERSONA_LABELS=hand_on."
     )
     model: str | None = Field(
-        None, description="Model that the endpoint offers, for PERSONA_LABELS=hand_off."
+        None,
+        description="Model that the endpoint offers, for PERSONA_WRITER=chat and "
+        "PERSONA_LABELS=hand_off.",
     )
     openai_base_url: str | None = Field(
         None,
@@ -83,11 +85,57 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("openai_api_key", "OPENAI_API_KEY"),
         description="Key for the endpoint; local servers want none.",
     )
-    writer: Literal["offline"] = Field(
-        "offline", description="Who writes: offline, templates in nine languages."
+    writer: Literal["offline", "chat"] = Field(
+        "offline",
+        description="Who writes: offline (templates in nine languages) or chat (the model at the "
+        "endpoint).",
+    )
+    temperature: float = Field(
+        0.7, ge=0, le=2, description="How freely the model writes: 0 the same every time."
+    )
+    max_output_tokens: int = Field(
+        1_000, ge=50, description="Most tokens of one answer; a longer one is cut off and refused."
+    )
+    concurrency: int = Field(
+        16, ge=1, le=256, description="Requests to the endpoint at the same time."
+    )
+    timeout_seconds: float = Field(
+        60, gt=0, description="How long to wait for one answer of the endpoint."
+    )
+    budget_usd: float | None = Field(
+        None,
+        ge=0,
+        description="Most that one run, or one backfill, may spend on the model, in USD; unset: "
+        "no limit.",
+    )
+    prices_file: Path | None = Field(
+        None,
+        description="TOML with prices of models, before those that come with the package "
+        "(persona_assets/copywriting/prices.toml shows the form).",
+    )
+    refused: Literal["offline", "leave_out"] = Field(
+        "offline",
+        description="A customer whose three drafts were all refused by the gates: offline (the "
+        "templates write) or leave_out (no e-mail).",
+    )
+    suppression_list: Path | None = Field(
+        None,
+        description="CSV or Parquet of who must not be written to: email or user_id, reason, "
+        "date; unset: suppression_list in the source folder, if there is one.",
+    )
+    consent: bool = Field(
+        False,
+        description="Whether users has a column marketing_consent; then only customers where it "
+        "is true are written to.",
+    )
+    holdout: float = Field(
+        0,
+        ge=0,
+        le=0.5,
+        description="Share of customers who are kept without an e-mail, to compare with.",
     )
     salt: str = Field(
-        "persona", description="Salt of the hash that picks customers for --customers."
+        "persona", description="Salt of the hashes that pick customers for --customers and holdout."
     )
     shop_name: str = Field("theLook", description="The shop's name, as customers know it.")
     shop_url: str = Field("https://shop.example", description="Where the button leads.")
@@ -95,8 +143,19 @@ class Settings(BaseSettings):
         "theLook, 1 Example Street, Example City",
         description="Postal address in the footer of every e-mail.",
     )
+    from_address: str = Field(
+        "news@shop.example", description="Address that the e-mails come from."
+    )
+    logo_url: str | None = Field(
+        None, description="Picture at the top of every e-mail; unset: the shop's name as text."
+    )
     unsubscribe_url: str = Field(
-        "https://shop.example/unsubscribe", description="Link in the footer to stop the e-mails."
+        "https://shop.example/unsubscribe",
+        description="Link in the footer to stop the e-mails; each customer's token is added to it.",
+    )
+    unsubscribe_key: SecretStr | None = Field(
+        None,
+        description="Secret that the tokens are made with; unset: made once and kept in the home.",
     )
     lock_seconds: float = Field(
         60, ge=0, description="How long to wait, in seconds, while another run is writing."
@@ -145,10 +204,11 @@ def load_settings(**overrides) -> Settings:
         raise InputError(
             "PERSONA_LABELS=hand_on and PERSONA_LABELS_FILE go together: set both or neither."
         )
-    if settings.labels == "hand_off" and not settings.model:
+    asks = "PERSONA_WRITER=chat" if settings.writer == "chat" else "PERSONA_LABELS=hand_off"
+    if (settings.writer == "chat" or settings.labels == "hand_off") and not settings.model:
         raise InputError(
-            "PERSONA_LABELS=hand_off asks a model and PERSONA_MODEL is not set: name the model "
-            "that the endpoint offers."
+            f"{asks} asks a model and PERSONA_MODEL is not set: name the model that the endpoint "
+            "offers."
         )
     return settings
 

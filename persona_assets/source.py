@@ -15,14 +15,16 @@ from persona_assets.schemas import SOURCES, Table, columns, key
 from persona_assets.settings import Settings
 from persona_assets.text import mask
 
+CONSENT = "marketing_consent"
 _ENDINGS = ("parquet", "csv", "csv.gz")
-_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR"}
+_TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 _ACCEPTED = {
     "BIGINT": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER",
                "UBIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "VARCHAR"),
     "DOUBLE": ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER",
                "UBIGINT", "HUGEINT", "DOUBLE", "FLOAT", "DECIMAL", "VARCHAR"),
     "VARCHAR": ("VARCHAR", "ENUM"),
+    "BOOLEAN": ("BOOLEAN", "VARCHAR", "TINYINT", "INTEGER", "BIGINT"),
     "TIMESTAMPTZ": ("TIMESTAMP", "DATE", "VARCHAR"),
 }  # fmt: skip
 
@@ -55,9 +57,10 @@ def source_folder(settings: Settings) -> Path:
     return folder
 
 
-def inspect_source(folder: Path) -> list[SourceTable]:
+def inspect_source(folder: Path, consent: bool = False) -> list[SourceTable]:
     """Read every table of the folder through once and give back how to load it.
 
+    consent: whether users must have a column marketing_consent; otherwise it is left NULL.
     Raises InputError, one line per problem, naming file, table and column: a table, a column or
     its values missing; a type that cannot be read; a key twice; an empty table.
     """
@@ -66,7 +69,7 @@ def inspect_source(folder: Path) -> list[SourceTable]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for model in SOURCES:
-            table = _inspect(connection, folder, model, problems)
+            table = _inspect(connection, folder, model, consent, problems)
             if table is not None:
                 tables.append(table)
     if problems:
@@ -78,6 +81,7 @@ def _inspect(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
     model: type[Table],
+    consent: bool,
     problems: list[str],
 ) -> SourceTable | None:
     name = model.__name__
@@ -104,6 +108,9 @@ def _inspect(
     selected, tests = [], []
     for column, spec in columns(model).items():
         wanted = _TYPES.get(str(spec.dtype), "TIMESTAMPTZ")
+        if column == CONSENT and not consent:
+            selected.append(f"CAST(NULL AS BOOLEAN) AS {column}")
+            continue
         if column not in found:
             problems.append(f"{file}: table {name} has no column {column}.")
             continue
@@ -226,4 +233,5 @@ def _spoken(wanted: str) -> str:
         "DOUBLE": "numbers",
         "VARCHAR": "text",
         "TIMESTAMPTZ": "dates or timestamps",
+        "BOOLEAN": "true or false",
     }[wanted]

@@ -14,6 +14,7 @@ from persona_assets.warehouse import Warehouse, read_query
 ORDERS = 5
 EVENTS = 5
 _NEEDED = (
+    "suppression_list",
     "parametric",
     "centroids",
     "customer_segments",
@@ -54,8 +55,10 @@ def trace(warehouse: Warehouse, user_ids: Sequence[int], settings: Settings) -> 
     """One trace per customer, in the order of their ids.
 
     Each has: customer (address masked), email (None without one, and then why_no_email says why),
-    draft, prompt, segment, numbers (the customer's own beside the centroid's), orders (the newest
-    ORDERS, with whether each counted) and events (the newest EVENTS).
+    drafts (every attempt for the prompt, with what it was refused for and what it cost; the one
+    that became the e-mail is marked `used`), prompt, segment, numbers (the customer's own beside
+    the centroid's), orders (the newest ORDERS, with whether each counted) and events (the newest
+    EVENTS).
     """
     if not user_ids:
         return []
@@ -67,7 +70,9 @@ def trace(warehouse: Warehouse, user_ids: Sequence[int], settings: Settings) -> 
     }
     orders = _by_customer(warehouse, "trace/orders", {"user_ids": ids, "rows": ORDERS, **counted})
     events = _by_customer(warehouse, "trace/events", {"user_ids": ids, "rows": EVENTS})
-    return [_trace(row, orders[row["user_id"]], events[row["user_id"]]) for row in rows]
+    drafts = _by_customer(warehouse, "trace/drafts", {"user_ids": ids})
+    return [_trace(row, *(found[row["user_id"]] for found in (drafts, orders, events)))
+            for row in rows]  # fmt: skip
 
 
 def _by_customer(warehouse: Warehouse, query: str, parameters: dict) -> dict[int, list[dict]]:
@@ -77,7 +82,9 @@ def _by_customer(warehouse: Warehouse, query: str, parameters: dict) -> dict[int
     return rows
 
 
-def _trace(row: dict[str, Any], orders: list[dict], events: list[dict]) -> dict[str, Any]:
+def _trace(
+    row: dict[str, Any], drafts: list[dict], orders: list[dict], events: list[dict]
+) -> dict[str, Any]:
     def part(prefix: str, *names: str) -> dict[str, Any]:
         return {name: row[prefix + name] for name in names}
 
@@ -91,12 +98,12 @@ def _trace(row: dict[str, Any], orders: list[dict], events: list[dict]) -> dict[
         if written
         else None,
         "why_no_email": None if written else _why_not(row),
-        "draft": part(
-            "draft_", "writer", "attempt", "status", "problems", "input_tokens",
-            "output_tokens", "cost_usd", "run_id", "written_at",
-        )
-        if row["draft_writer"]
-        else None,
+        "drafts": [
+            draft
+            | {"used": [draft["prompt_hash"], draft["writer"], draft["attempt"]]
+               == [row["email_prompt_hash"], row["email_writer"], row["email_attempt"]]}
+            for draft in drafts
+        ],
         "prompt": part("", "lifecycle", "prompt_hash", "prompt") if row["prompt_hash"] else None,
         "segment": part(
             "", "segment", "segment_label", "designation", "method", "segmentation_run"
@@ -116,8 +123,18 @@ def _trace(row: dict[str, Any], orders: list[dict], events: list[dict]) -> dict[
 
 
 def _why_not(row: dict[str, Any]) -> str:
+    if row["suppressed_for"]:
+        since = f" since {row['suppressed_since']}" if row["suppressed_since"] else ""
+        return f"The customer is on the suppression list{since}: {row['suppressed_for']}."
+    if row["other_user_id"] is not None and not row["prompt_hash"]:
+        return (
+            f"Customer {row['other_user_id']} has the same address and ordered later; an address "
+            "gets one e-mail."
+        )
     if not row["prompt_hash"]:
         return "The customer has no usable address, so no prompt was made."
+    if row["holdout"]:
+        return "The customer is in the holdout: kept without an e-mail, to compare with."
     return (
         "The customer has a prompt and no e-mail: the language has not been materialized since, "
         "--customers left the customer out, or every draft was refused by the gates."
@@ -127,7 +144,7 @@ def _why_not(row: dict[str, Any]) -> str:
 def as_text(trace: dict[str, Any]) -> str:
     """A trace for a person to read at a terminal."""
     customer, email, prompt = trace["customer"], trace["email"], trace["prompt"]
-    draft, segment = trace["draft"], trace["segment"]
+    segment = trace["segment"]
     lines = [
         f"Customer {customer['user_id']}: {customer['first_name'] or 'no first name'}, "
         f"{customer['email'] or 'no address'}, {customer['country'] or 'no country'}",
@@ -143,15 +160,8 @@ def as_text(trace: dict[str, Any]) -> str:
         ]
     else:
         lines.append(f"No e-mail. {trace['why_no_email']}")
-    if draft:
-        lines += [
-            "",
-            f"Draft: attempt {draft['attempt']} of {draft['writer']}, {draft['status']}, "
-            f"{draft['input_tokens']} + {draft['output_tokens']} tokens, "
-            f"{draft['cost_usd']:.4f} USD, written {_moment(draft['written_at'])} "
-            f"by run {draft['run_id']}",
-            *(f"  refused: {problem}" for problem in draft["problems"] or ()),
-        ]
+    if trace["drafts"]:
+        lines += ["", "Drafts", *(line for d in trace["drafts"] for line in _draft_lines(d))]
     if prompt:
         lines += [
             "",
@@ -187,6 +197,15 @@ def as_text(trace: dict[str, Any]) -> str:
         ),
     ]
     return printable("\n".join(lines))
+
+
+def _draft_lines(draft: dict[str, Any]) -> list[str]:
+    return [
+        f"  {'>' if draft['used'] else ' '} {_moment(draft['written_at'])}  attempt "
+        f"{draft['attempt']} of {draft['writer']}: {draft['status']}, {draft['input_tokens']} + "
+        f"{draft['output_tokens']} tokens, {draft['cost_usd']:.6f} USD, run {draft['run_id']}",
+        *(f"      refused for {problem}" for problem in draft["problems"] or ()),
+    ]
 
 
 def _moment(value: Any) -> str:

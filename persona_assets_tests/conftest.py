@@ -18,6 +18,7 @@ from persona_assets.source import inspect_source
 from persona_assets.warehouse import DuckDBWarehouse
 
 CUSTOMERS = 400
+SUPPRESSED = 7
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_home(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a home that `persona run` has filled from the shop; read only."""
-    settings = load_settings(home=tmp_path_factory.mktemp("home") / "home", source=shop)
+    folder = tmp_path_factory.mktemp("home")
+    suppressed = folder / "suppressed.csv"
+    suppressed.write_text(f"user_id,reason\n{SUPPRESSED},unsubscribed\n", encoding="utf-8")
+    settings = load_settings(home=folder / "home", source=shop, suppression_list=suppressed)
     run.run(settings, [*LANGUAGES], None)
     os.environ.pop("DAGSTER_HOME", None)
     return settings

@@ -26,6 +26,7 @@ from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
 
 OURS = (
     schemas.countries,
+    schemas.suppression_list,
     schemas.parametric,
     schemas.cluster_metrics,
     schemas.centroids,
@@ -36,6 +37,9 @@ OURS = (
 )
 MODELS = {model.__name__: model for model in (*schemas.SOURCES, *OURS)}
 every_table = pytest.mark.parametrize("table", MODELS)
+every_keyed_table = pytest.mark.parametrize(
+    "table", [name for name, model in MODELS.items() if schemas.key(model)]
+)
 
 NO_LANGUAGE = ["it", "EN", "english", ""]
 NO_LIFECYCLE = ["prospects", "New", ""]
@@ -48,6 +52,7 @@ REFUSED: dict[str, dict[str, list]] = {
     "products": {},
     "events": {},
     "countries": {"territory": ["es", "ESP", "E", "", "ES "], "language": NO_LANGUAGE},
+    "suppression_list": {},
     "parametric": {
         "language": NO_LANGUAGE,
         "total_orders": [-1],
@@ -84,6 +89,7 @@ REFUSED: dict[str, dict[str, list]] = {
         "language": NO_LANGUAGE,
         "lifecycle": NO_LIFECYCLE,
         "total_orders": [-1],
+        "order_interval_months": [0, -1],
         "prompt": [""],
         "prompt_hash": ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64],
     },
@@ -235,7 +241,7 @@ class TestSchema:
         (found,) = failures(table, [], pa.schema({**types_of(table), column: kind}))
         assert found.rule.startswith(f"expected column '{column}' to have type ")
 
-    @every_table
+    @every_keyed_table
     def test_null_is_refused_in_each_column_that_needs_a_value(self, failures, good_row, table):
         required = [
             column for column, spec in schemas.columns(MODELS[table]).items() if not spec.nullable
@@ -249,7 +255,7 @@ class TestSchema:
             assert (failure.count, len(failure.rows)) == (6, 5)
             assert set(failure.rows[0]) == {*keys, failure.rule.split()[0]}
 
-    @every_table
+    @every_keyed_table
     def test_null_passes_in_every_other_column(self, failures, good_row, table):
         nothing = {
             column: None
@@ -258,7 +264,7 @@ class TestSchema:
         }
         assert failures(table, [row | nothing for row in several(good_row(table), table, 2)]) == []
 
-    @every_table
+    @every_keyed_table
     def test_a_key_is_never_null(self, failures, good_row, table):
         (key,) = schemas.key(MODELS[table])
         found = failures(table, [good_row(table) | {key: None}])
@@ -273,7 +279,7 @@ class TestSchema:
         assert (found.rule, found.count) == ("total_revenue is never NULL or NaN", 8)
         assert len(found.rows) == 5
 
-    @every_table
+    @every_keyed_table
     def test_a_key_stands_once(self, failures, good_row, table):
         (key,) = schemas.key(MODELS[table])
         rows = several(good_row(table), table, 9)
@@ -455,6 +461,31 @@ BREAKS = {
             "UPDATE persona.final_prompts SET prompt = upper(email) || prompt "
             f"WHERE user_id = {BUYER}",
             1,
+        ),
+    },
+    "no_suppressed_customer_has_a_prompt": {
+        "by id": (
+            "INSERT INTO persona.suppression_list SELECT user_id, NULL, 'bounced', NULL "
+            f"FROM persona.final_prompts WHERE user_id IN {SEVEN.format('final_prompts')}",
+            7,
+        ),
+        "by address": (
+            "INSERT INTO persona.suppression_list SELECT NULL, lower(email), 'bounced', NULL "
+            f"FROM persona.final_prompts WHERE user_id = {BUYER}",
+            1,
+        ),
+        "by both, twice": (
+            "INSERT INTO persona.suppression_list SELECT user_id, upper(email), 'bounced', NULL "
+            f"FROM persona.final_prompts, RANGE(2) WHERE user_id = {BUYER}",
+            1,
+        ),
+    },
+    "every_address_has_one_prompt": {
+        "in other letters": (
+            "INSERT INTO persona.final_prompts SELECT * REPLACE (-user_id AS user_id, "
+            "upper(email) AS email) FROM persona.final_prompts "
+            f"WHERE user_id IN {SEVEN.format('final_prompts')}",
+            7,
         ),
     },
     "every_customer_gets_one_email": {
@@ -676,7 +707,7 @@ class TestThroughDagster:
         assert result.success
         assert made(result) == {"customer_segments", "final_prompts"}
         assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
-        assert len(result.get_asset_check_evaluations()) == 5
+        assert len(result.get_asset_check_evaluations()) == 7
 
     def test_addresses_are_masked_wherever_a_failure_is_told(self, home):
         result = materialize(
@@ -687,7 +718,9 @@ class TestThroughDagster:
             f"WHERE user_id IN {SEVEN.format('final_prompts')}",
         )
         told = {e.check_name: e for e in result.get_asset_check_evaluations() if not e.passed}
-        assert told.keys() == {"schema", "no_prompt_holds_an_address"}
+        assert told.keys() == {
+            "schema", "no_prompt_holds_an_address", "every_address_has_one_prompt"
+        }  # fmt: skip
         pattern = r"email: str_matches('^[^@\s]+@[^@\s]+$')"
         assert f"{pattern}: broken by 7 row(s)" in told["schema"].description
         shown = told["schema"].metadata[pattern].value

@@ -178,7 +178,9 @@ def test_a_second_run_waits_as_long_as_it_was_told(tmp_path):
 def test_a_second_run_goes_on_when_the_first_has_finished(tmp_path, make_source, monkeypatch):
     settings = load_settings(home=tmp_path / "home", source=make_source(), lock_seconds=30)
     prepare_home(settings)
-    monkeypatch.setattr(job, "_run", lambda *_: "went on")
+    monkeypatch.setattr(job._Job, "execute", lambda *_, **__: None)
+    monkeypatch.setattr(job, "_summarize", lambda *_: "went on")
+    monkeypatch.setattr(job._Job, "estimate", lambda *_: "nothing")
     held, finished = threading.Event(), threading.Event()
 
     def first() -> None:

@@ -95,7 +95,7 @@ def test_every_table_declares_its_columns_with_their_meaning(definitions):
     graph = definitions.resolve_asset_graph()
     tables = [graph.get(key) for key in graph.get_all_asset_keys()]
     tables = [node for node in tables if "table" in node.kinds]
-    assert len(tables) == 13
+    assert len(tables) == 14
     for node in tables:
         schema = node.metadata["dagster/column_schema"]
         assert schema.columns

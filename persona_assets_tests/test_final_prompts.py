@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from persona_assets import schemas
-from persona_assets.assets.prompts import LifecycleConfig
+from persona_assets.assets.prompts import PromptsConfig
 from persona_assets.copywriting.brief import LIFECYCLES
 from persona_assets.languages import LANGUAGES, countries
 from persona_assets.source import inspect_source
@@ -23,6 +23,7 @@ LINES = (
     "country",
     "orders in total",
     "average order, USD",
+    "months between orders, about",
     "month of the newest order",
     "newest event on the site",
     "own products",
@@ -82,9 +83,17 @@ def write(warehouse: DuckDBWarehouse) -> Callable[..., dict[int, dict]]:
 
 
 def make(
-    warehouse: DuckDBWarehouse, salt: str = "salt", label: str = "Regulars", **config: Any
+    warehouse: DuckDBWarehouse,
+    salt: str = "salt",
+    label: str = "Regulars",
+    suppressed: Sequence[dict] = (),
+    holdout_cutoff: str = "00000000",
+    **config: Any,
 ) -> dict[int, dict]:
     """Make the prompts of the `parametric` that is there, all of one segment."""
+    schema = schemas.arrow_schema(schemas.suppression_list)
+    listed = pa.RecordBatch.from_pylist([*suppressed], schema=schema)
+    warehouse.replace("suppression_list", schema, [listed])
     with warehouse.connect() as connection:
         connection.execute(
             "CREATE OR REPLACE TABLE persona.customer_segments AS SELECT user_id, "
@@ -95,7 +104,11 @@ def make(
             "$label AS segment_label, 'They come back.' AS designation",
             {"label": label},
         )
-    parameters = {**LifecycleConfig(**config).model_dump(), "salt": salt}
+    parameters = {
+        **PromptsConfig(**config).model_dump(),
+        "salt": salt,
+        "holdout_cutoff": holdout_cutoff,
+    }
     warehouse.create("final_prompts", read_query("final_prompts"), parameters)
     with warehouse.connect() as connection:
         made = connection.execute("FROM persona.final_prompts").to_arrow_table().to_pylist()
@@ -217,6 +230,7 @@ def test_the_prompt_says_every_fact_once_and_as_its_columns_have_it(write):
         "country": "Spain",
         "orders in total": "2",
         "average order, USD": "20",
+        "months between orders, about": "10",
         "month of the newest order": "2024-11",
         "newest event on the site": "cart",
         "own products": "Linen Shirt; Wool Coat",
@@ -257,10 +271,11 @@ def test_names_addresses_and_segments_are_in_no_prompt(write):
     assert again[1]["segment_label"] == "Dormant Spenders"
 
 
-def test_the_hash_is_of_the_prompt_and_of_nothing_else(write):
+def test_the_hash_is_of_the_template_version_and_the_prompt_and_of_nothing_else(write):
     made = write([customer(1), customer(2, total_orders=4), prospect(3)])
     for row in made.values():
-        assert row["prompt_hash"] == sha256(row["prompt"].encode()).hexdigest()
+        text = f"{row['template_version']}\n{row['prompt']}"
+        assert row["prompt_hash"] == sha256(text.encode()).hexdigest()
     assert len(set(hashes(made).values())) == 3
 
 
@@ -269,10 +284,8 @@ def changed(write, changes: dict[str, dict]) -> set[str]:
     customer stands one of the same facts, who does not change."""
     twins = [*(customer(100 + n) for n in range(len(changes))), prospect(99), *BEST]
     before = hashes(write([*(customer(n) for n in range(len(changes))), *twins]))
-    after = hashes(
-        write([*(customer() | change | {"user_id": n} for n, change in enumerate(changes.values())),
-               *twins])
-    )  # fmt: skip
+    changed = [customer(n) | row | {"user_id": n} for n, row in enumerate(changes.values())]
+    after = hashes(write([*changed, *twins]))
     assert len({before[n] for n in range(len(changes))} | {before[100]}) == 1
     assert all(before[row["user_id"]] == after[row["user_id"]] for row in twins)
     return {name for n, name in enumerate(changes) if before[n] != after[n]}
@@ -283,8 +296,8 @@ def test_a_prompt_stays_the_same_until_a_fact_changes(write):
         "a day passes": {"as_of": AS_OF + timedelta(1), "months_since_last_order": 42 / 30.44},
         "another day of the month": {"last_order_date": date(2024, 11, 1)},
         "less than a dollar": {"avg_basket": 20.49, "total_revenue": 40.98},
-        "the first order": {"first_order_date": date(2023, 5, 5), "freq_orders_per_month": 0.1},
-        "name and address": {"first_name": "Ana", "email": "ana@example.org"},
+        "frequency falls with time": {"freq_orders_per_month": 0.1},
+        "name and address": {"first_name": "Quetzal", "email": "quetzal@example.org"},
         "territory": {"territory": None},
     }
     assert changed(write, changes) == set()
@@ -296,13 +309,14 @@ def test_a_change_of_a_customers_facts_changes_that_customers_prompt_and_no_othe
         "language": {"language": "en"},
         "another order": {"total_orders": 3},
         "basket": {"avg_basket": 20.51},
+        "frequency": {"first_order_date": date(2023, 5, 5)},
         "month": {"last_order_date": date(2024, 12, 1)},
         "event": {"last_event": "purchase"},
         "no event": {"last_event": None},
         "order of the products": {"top_products_user": ["Wool Coat", "Linen Shirt"]},
         "products of the country": {"top_products_country": ["Linen Shirt"]},
         "lifecycle": {"months_since_last_order": 6.1},
-        "no orders": prospect(),
+        "no orders": prospect(email="nobody@example.org"),
     }
     assert changed(write, changes) == {*changes}
 
@@ -362,6 +376,7 @@ def test_hostile_text_stays_in_the_data_and_on_its_line(write):
             "country": on_one_line(text),
             "orders in total": "2",
             "average order, USD": "20",
+            "months between orders, about": "10",
             "month of the newest order": "2024-11",
             "newest event on the site": on_one_line(text),
             "own products": on_one_line(f"{text}; Hat"),
@@ -394,6 +409,74 @@ def test_customers_without_a_usable_address_have_no_prompt(write):
     rows = [customer(n, email=email) for n, email in enumerate([*unusable, *usable])]
     made = write(rows)
     assert [row["email"] for _, row in sorted(made.items())] == usable
+
+
+@pytest.mark.parametrize(
+    ("orders", "first", "months"),
+    [
+        (0, None, None),
+        (1, date(2024, 11, 20), None),
+        (2, date(2024, 11, 20), 1),
+        (2, date(2024, 8, 20), 3),
+        (4, date(2024, 8, 20), 1),
+        (3, date(2022, 11, 20), 12),
+    ],
+)
+def test_the_time_between_orders_is_said_from_the_second_order_on(write, orders, first, months):
+    row = write([customer(total_orders=orders, first_order_date=first)])[1]
+    assert row["order_interval_months"] == months
+    said = data_lines(row["prompt"]).get("months between orders, about")
+    assert said == (None if months is None else str(months))
+
+
+# Who gets one
+
+
+def listed(user_id: int | None = None, email: str | None = None) -> dict[str, Any]:
+    return {"user_id": user_id, "email": email, "reason": "unsubscribed", "since": AS_OF}
+
+
+def test_a_suppressed_customer_has_no_prompt_whether_listed_by_id_or_by_address(write):
+    rows = [customer(1), customer(2), customer(3, email="Ana@Example.org"), customer(4)]
+    made = write(rows, suppressed=[listed(2), listed(email="ana@example.org"), listed(99)])
+    assert {*made} == {1, 4}
+
+
+def test_who_is_listed_by_id_is_not_written_to_through_another_account(write):
+    rows = [customer(1, email="ana@example.org"), customer(2, email="ANA@example.org"), customer(3)]
+    assert {*write(rows, suppressed=[listed(1)])} == {3}
+
+
+def test_of_an_address_only_the_most_recent_buyer_has_a_prompt(write):
+    rows = [
+        customer(1, email="ana@example.org", last_order_date=date(2024, 5, 1)),
+        customer(2, email="Ana@example.org", last_order_date=date(2024, 6, 1)),
+        prospect(3, email="ana@EXAMPLE.org"),
+        prospect(4, email="ben@example.org"),
+        prospect(5, email="ben@example.org"),
+    ]
+    assert {*write(rows)} == {2, 4}
+
+
+def test_the_holdout_is_marked_stable_and_about_as_large_as_asked_for(write):
+    rows = [customer(n) for n in range(400)]
+    few = {n for n, row in write(rows, holdout_cutoff="1999999a").items() if row["holdout"]}
+    again = {n for n, row in write(rows[::-1], holdout_cutoff="1999999a").items() if row["holdout"]}
+    more = {n for n, row in write(rows, holdout_cutoff="33333333").items() if row["holdout"]}
+    other = {
+        n for n, row in write(rows, holdout_cutoff="1999999a", salt="pepper").items()
+        if row["holdout"]
+    }  # fmt: skip
+    assert few == again < more
+    assert 20 <= len(few) <= 60 <= len(more) <= 110
+    assert other != few
+    assert not any(row["holdout"] for row in write(rows).values())
+
+
+def test_the_holdout_is_not_the_head_of_the_audience(write):
+    made = write([customer(n) for n in range(200)], holdout_cutoff="80000000")
+    first = sorted(made.values(), key=lambda row: row["audience_hash"])[:60]
+    assert 15 <= sum(row["holdout"] for row in first) <= 45
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from persona_assets.languages import LANGUAGES
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT
 from persona_assets.warehouse import DuckDBWarehouse
 
-from .conftest import CUSTOMERS, moment
+from .conftest import CUSTOMERS, SUPPRESSED, moment
 
 
 def rows(settings, query, *parameters):
@@ -46,8 +46,10 @@ def test_every_customer_with_an_address_has_one_email_in_one_language(finished_h
     written = rows(finished_home, "SELECT COUNT(*), COUNT(DISTINCT user_id) FROM persona.emails")
     usable = rows(
         finished_home,
-        r"SELECT COUNT(*) FROM thelook_ecommerce.users "
-        r"WHERE regexp_matches(trim(email), '^[^@\s]+@[^@\s]+$')",
+        r"SELECT COUNT(DISTINCT LOWER(TRIM(email))) FROM thelook_ecommerce.users "
+        r"WHERE regexp_matches(trim(email), '^[^@\s]+@[^@\s]+$') AND LOWER(TRIM(email)) <> "
+        "(SELECT LOWER(TRIM(email)) FROM thelook_ecommerce.users WHERE id = ?)",
+        SUPPRESSED,
     )
     assert written == [(usable[0][0], usable[0][0])]
     assert 0.9 * CUSTOMERS < usable[0][0] <= CUSTOMERS
@@ -209,7 +211,7 @@ def traced(finished_home):
 def test_a_trace_reaches_from_the_email_to_its_orders(traced, finished_home):
     customer = traced["customer"]["user_id"]
     assert traced["email"]["subject"]
-    assert traced["draft"]["status"] == "accepted"
+    assert [(draft["status"], draft["used"]) for draft in traced["drafts"]] == [("accepted", True)]
     assert f"orders in total: {traced['numbers'][0]['customer']}" in traced["prompt"]["prompt"]
     assert traced["segment"]["segment"].startswith("seg_")
     assert [n["centroid"] for n in traced["numbers"]] == list(
@@ -243,12 +245,24 @@ def test_a_trace_masks_the_address(traced, finished_home):
 def test_a_trace_says_why_there_is_no_email(finished_home):
     (without,) = rows(
         finished_home,
-        r"SELECT MIN(user_id) FROM persona.parametric WHERE user_id NOT IN "
-        r"(SELECT user_id FROM persona.emails)",
+        "SELECT MIN(user_id) FROM persona.parametric WHERE email IS NULL",
     )[0]
     found = trace.trace(DuckDBWarehouse(finished_home.warehouse_file), [without], finished_home)[0]
     assert found["email"] is None
     assert "no usable address" in trace.as_text(found)
+
+
+def test_a_trace_says_that_a_customer_is_suppressed_or_has_anothers_address(finished_home):
+    warehouse = DuckDBWarehouse(finished_home.warehouse_file)
+    (suppressed,) = trace.trace(warehouse, [SUPPRESSED], finished_home)
+    assert suppressed["why_no_email"] == "The customer is on the suppression list: unsubscribed."
+    loser, winner = rows(
+        finished_home,
+        "SELECT a.user_id, b.user_id FROM persona.parametric a JOIN persona.final_prompts b "
+        "ON lower(a.email) = lower(b.email) AND a.user_id <> b.user_id ORDER BY 1 LIMIT 1",
+    )[0]
+    (shared,) = trace.trace(warehouse, [loser], finished_home)
+    assert f"Customer {winner} has the same address" in shared["why_no_email"]
 
 
 def test_a_page_shows_every_language_and_segment_with_a_trace(finished_home):
@@ -258,7 +272,7 @@ def test_a_page_shows_every_language_and_segment_with_a_trace(finished_home):
     shown = {(one["customer"]["language"], one["segment"]["segment"]) for one in data}
     wanted = rows(finished_home, "SELECT DISTINCT language, segment FROM persona.emails")
     assert shown == set(wanted)
-    assert all(one["prompt"] and one["draft"] and one["numbers"] for one in data)
+    assert all(one["prompt"] and one["drafts"] and one["numbers"] for one in data)
 
 
 @pytest.mark.parametrize("name", ["emails", "segments"])

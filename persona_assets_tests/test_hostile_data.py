@@ -229,8 +229,9 @@ def test_the_data_in_a_prompt_cannot_end_the_data(emails):
         assert not re.search("[<>]", order + data)
         for line in data.split("\n"):
             assert re.match(r"(country|orders in total|average order, USD|own products"
-                            r"|month of the newest order|newest event on the site"
-                            r"|popular in the country): ", line), line  # fmt: skip
+                            r"|months between orders, about|month of the newest order"
+                            r"|newest event on the site|popular in the country): ",
+                            line), line  # fmt: skip
 
 
 def test_an_unknown_country_is_in_the_prompt_and_in_no_email(emails):

@@ -37,8 +37,8 @@ FINAL_PROMPTS = {
     "prompt_hash": {
         "parametric.country", "parametric.language", "parametric.total_orders",
         "parametric.avg_basket", "parametric.total_revenue", "parametric.months_since_last_order",
-        "parametric.last_order_date", "parametric.last_event", "parametric.top_products_user",
-        "parametric.top_products_country",
+        "parametric.first_order_date", "parametric.last_order_date", "parametric.last_event",
+        "parametric.top_products_user", "parametric.top_products_country",
     },
     "audience_hash": {"parametric.user_id"},
     "segmentation_run": {"customer_segments.segmentation_run"},

@@ -12,7 +12,7 @@ import pytest
 
 from persona_assets import schemas
 from persona_assets.languages import countries
-from persona_assets.source import inspect_source
+from persona_assets.source import CONSENT, inspect_source
 from persona_assets.warehouse import DuckDBWarehouse, read_query
 
 from .conftest import moment
@@ -28,8 +28,10 @@ FLOATS = {
 def computed(folder: Path, as_of: date, excluded: Sequence[str]) -> pd.DataFrame:
     """`parametric` by user_id, from the source's Parquet files with pandas."""
     users, orders, items, products, events = (
-        pq.read_table(folder / f"{model.__name__}.parquet", columns=[*schemas.columns(model)])
-        .to_pandas()
+        pq.read_table(
+            folder / f"{model.__name__}.parquet",
+            columns=[name for name in schemas.columns(model) if name != CONSENT],
+        ).to_pandas()
         for model in schemas.SOURCES
     )
     rows = users.set_index("id")[["first_name", "email", "country"]]

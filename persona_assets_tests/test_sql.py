@@ -39,10 +39,13 @@ NOT_PORTABLE = {
 PARAMETERS = {
     "active_months": 6.0,
     "as_of": date(2024, 12, 31),
+    "attempts": 3,
     "customers": 10,
     "cutoff": "~",
+    "drafts": 10,
     "emails": 3,
     "excluded_statuses": ["Cancelled"],
+    "holdout_cutoff": "00000000",
     "language": "en",
     "languages": ["en"],
     "lapsed_months": 12.0,
@@ -53,12 +56,15 @@ PARAMETERS = {
     "recent_months": 6.0,
     "repeat_orders": 1.5,
     "rows": 5,
+    "run_id": "run",
+    "run_ids": ["run"],
     "salt": "salt",
     "segmentation_run": "run",
     "user_ids": [1],
     "weights": [1.0] * 3,
     "who": "ana@example.org",
     "writer": "offline",
+    "writers": ["offline"],
 }
 
 every_file = pytest.mark.parametrize("name", NAMES)

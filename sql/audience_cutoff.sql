@@ -2,7 +2,7 @@
 WITH picked AS (
   SELECT audience_hash
   FROM persona.final_prompts
-  WHERE language IN UNNEST(@languages)
+  WHERE language IN UNNEST(@languages) AND NOT holdout
   ORDER BY audience_hash
   LIMIT @customers
 )

@@ -1,9 +1,12 @@
--- The e-mails of a language: prompts joined with their accepted drafts. Names are merged after.
+-- The e-mails of a language: prompts joined with their accepted drafts, @writer's before those of
+-- the others of @writers. Names are merged after.
 WITH accepted AS (
   SELECT prompt_hash, writer, attempt, subject, preheader, body
   FROM persona.drafts
-  WHERE writer = @writer AND status = 'accepted'
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY prompt_hash ORDER BY attempt DESC) = 1
+  WHERE writer IN UNNEST(@writers) AND status = 'accepted'
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY prompt_hash ORDER BY writer = @writer DESC, attempt DESC
+  ) = 1
 )
 
 SELECT
@@ -26,3 +29,4 @@ FROM persona.final_prompts AS p
 JOIN accepted AS d ON d.prompt_hash = p.prompt_hash
 WHERE p.language = @language
   AND p.audience_hash <= @cutoff
+  AND NOT p.holdout

@@ -1,6 +1,27 @@
--- One prompt per customer with a usable address. The facts are rounded first; prompt and columns
--- both come from the rounded ones, so customers with the same prompt have the same facts.
-WITH bounds AS (
+-- One prompt per usable address that is not suppressed: the customer's who ordered last. The facts
+-- are rounded first; prompt and columns both come from the rounded ones, so customers with the same
+-- prompt have the same facts. Raise template_version when the words of the prompt change.
+WITH suppressed AS (
+  SELECT LOWER(email) AS address FROM persona.suppression_list WHERE email IS NOT NULL
+  UNION DISTINCT
+  SELECT LOWER(p.email)
+  FROM persona.suppression_list AS l
+  JOIN persona.parametric AS p ON p.user_id = l.user_id
+  WHERE p.email IS NOT NULL
+),
+
+addressed AS (
+  SELECT p.*
+  FROM persona.parametric AS p
+  LEFT JOIN suppressed AS s ON s.address = LOWER(p.email)
+  WHERE s.address IS NULL
+    AND REGEXP_CONTAINS(p.email, r'^[^@\s\p{C}\p{Z}]+@[^@\s\p{C}\p{Z}]+$')
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY LOWER(p.email) ORDER BY p.last_order_date DESC, p.user_id
+  ) = 1
+),
+
+bounds AS (
   SELECT PERCENTILE_CONT(total_revenue, 0.9) OVER () AS high_revenue
   FROM persona.parametric
   WHERE total_orders > 0
@@ -29,6 +50,19 @@ facts AS (
     END AS lifecycle,
     p.total_orders,
     CAST(ROUND(p.avg_basket) AS INT64) AS avg_basket,
+    IF(
+      p.total_orders > 1,
+      CAST(
+        GREATEST(
+          ROUND(
+            DATE_DIFF(p.last_order_date, p.first_order_date, DAY) / 30.44
+            / (p.total_orders - 1)
+          ),
+          1
+        ) AS INT64
+      ),
+      NULL
+    ) AS order_interval_months,
     DATE(EXTRACT(YEAR FROM p.last_order_date), EXTRACT(MONTH FROM p.last_order_date), 1)
       AS last_order_month,
     p.last_event,
@@ -36,11 +70,10 @@ facts AS (
     p.top_products_country,
     s.segmentation_run,
     p.as_of
-  FROM persona.parametric AS p
+  FROM addressed AS p
   JOIN persona.customer_segments AS s ON s.user_id = p.user_id
   JOIN persona.segment_labels AS l ON l.segment = s.segment
   LEFT JOIN bounds AS b ON TRUE
-  WHERE REGEXP_CONTAINS(p.email, r'^[^@\s\p{C}\p{Z}]+@[^@\s\p{C}\p{Z}]+$')
 ),
 
 -- Text from customers and products, each on one line, without markup and addresses.
@@ -61,6 +94,7 @@ said AS (
 prompts AS (
   SELECT
     *,
+    '2' AS template_version,
     CONCAT(
       'Write one short, friendly marketing e-mail from an online fashion shop to a customer, in ',
       CASE language
@@ -68,8 +102,9 @@ prompts AS (
         WHEN 'fr' THEN 'French' WHEN 'ja' THEN 'Japanese' WHEN 'ko' THEN 'Korean'
         WHEN 'pt' THEN 'Portuguese' WHEN 'zh' THEN 'Chinese' ELSE 'English'
       END,
-      ': a subject of at most 50 characters, a preheader, and a body without greeting, signature ',
-      'or links. Invent no offer, price, discount, deadline or stock level. Tone: ',
+      ': a subject of at most 50 characters, a preheader of at most 85, and a body of two to four ',
+      'short paragraphs of plain text, without greeting, signature or links. Give product names ',
+      'as they are. Invent no offer, price, discount, deadline or stock level. Tone: ',
       CASE lifecycle
         WHEN 'prospect' THEN 'welcoming and curious, for someone who has not ordered yet'
         WHEN 'new' THEN 'excited and welcoming, after the first order'
@@ -84,6 +119,11 @@ prompts AS (
       IF(country_said IS NULL, '', CONCAT('\ncountry: ', country_said)),
       '\norders in total: ', CAST(total_orders AS STRING),
       IF(avg_basket IS NULL, '', CONCAT('\naverage order, USD: ', CAST(avg_basket AS STRING))),
+      IF(
+        order_interval_months IS NULL,
+        '',
+        CONCAT('\nmonths between orders, about: ', CAST(order_interval_months AS STRING))
+      ),
       IF(
         last_order_month IS NULL,
         '',
@@ -110,13 +150,17 @@ SELECT
   lifecycle,
   total_orders,
   avg_basket,
+  order_interval_months,
   last_order_month,
   last_event,
   top_products_user,
   top_products_country,
   prompt,
-  TO_HEX(SHA256(prompt)) AS prompt_hash,
+  template_version,
+  TO_HEX(SHA256(CONCAT(template_version, '\n', prompt))) AS prompt_hash,
   TO_HEX(SHA256(CONCAT(@salt, CAST(user_id AS STRING)))) AS audience_hash,
+  SUBSTR(TO_HEX(SHA256(CONCAT(@salt, ' holdout ', CAST(user_id AS STRING)))), 1, 8)
+    < @holdout_cutoff AS holdout,
   segmentation_run,
   as_of
 FROM prompts

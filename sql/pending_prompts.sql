@@ -1,20 +1,39 @@
--- The distinct prompts of a language that @writer has no accepted draft for.
+-- The distinct prompts of a language that none of @writers has an accepted draft for, and @writer
+-- fewer than @attempts refused ones, with what was wrong with the newest of these.
+WITH settled AS (
+  SELECT DISTINCT prompt_hash
+  FROM persona.drafts
+  WHERE writer IN UNNEST(@writers) AND status = 'accepted'
+),
+
+refused AS (
+  SELECT prompt_hash, attempt, problems
+  FROM persona.drafts
+  WHERE writer = @writer
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY prompt_hash ORDER BY attempt DESC) = 1
+)
+
 SELECT
   p.prompt_hash,
   p.prompt,
   p.language,
   p.lifecycle,
   p.territory,
-  p.segment_label,
   p.total_orders,
+  p.avg_basket,
+  p.order_interval_months,
   p.last_order_month,
   p.last_event,
   p.top_products_user,
-  p.top_products_country
+  p.top_products_country,
+  COALESCE(r.attempt, 0) + 1 AS attempt,
+  r.problems AS refused_for
 FROM persona.final_prompts AS p
-LEFT JOIN persona.drafts AS d
-  ON d.prompt_hash = p.prompt_hash AND d.writer = @writer
+LEFT JOIN settled AS s ON s.prompt_hash = p.prompt_hash
+LEFT JOIN refused AS r ON r.prompt_hash = p.prompt_hash
 WHERE p.language = @language
   AND p.audience_hash <= @cutoff
-  AND d.prompt_hash IS NULL
+  AND NOT p.holdout
+  AND s.prompt_hash IS NULL
+  AND COALESCE(r.attempt, 0) < @attempts
 QUALIFY ROW_NUMBER() OVER (PARTITION BY p.prompt_hash ORDER BY p.user_id) = 1

@@ -1,14 +1,11 @@
--- How many prompts of a language have no accepted draft, by what was wrong with the newest one.
-WITH newest AS (
-  SELECT prompt_hash, status, ARRAY_TO_STRING(problems, ', ') AS reason
-  FROM persona.drafts
-  WHERE writer = @writer
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY prompt_hash ORDER BY attempt DESC) = 1
-)
-
-SELECT n.reason, COUNT(*) AS customers
-FROM persona.final_prompts AS p
-JOIN newest AS n ON n.prompt_hash = p.prompt_hash
-WHERE p.language = @language AND p.audience_hash <= @cutoff AND n.status = 'rejected'
-GROUP BY n.reason
-ORDER BY customers DESC, n.reason
+-- How many drafts that @writer wrote for the present prompts of a language were refused, by the
+-- gate that refused them, which is what a problem says before its first colon.
+SELECT SPLIT(problem, ':')[OFFSET(0)] AS gate, COUNT(DISTINCT d.prompt_hash) AS prompts,
+  COUNT(*) AS drafts
+FROM persona.drafts AS d
+CROSS JOIN UNNEST(d.problems) AS problem
+WHERE d.writer = @writer
+  AND d.status = 'rejected'
+  AND d.prompt_hash IN (SELECT prompt_hash FROM persona.final_prompts WHERE language = @language)
+GROUP BY gate
+ORDER BY drafts DESC, gate

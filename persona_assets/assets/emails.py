@@ -1,19 +1,22 @@
 """The e-mails: drafts for the prompts that have none, then the partition from the drafts."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
 from persona_assets import schemas
+from persona_assets.assets.drafting import BATCH, Desk
 from persona_assets.assets.tables import described, materialized
-from persona_assets.copywriting.brief import Brief, Draft
-from persona_assets.copywriting.gates import problems
+from persona_assets.copywriting.gates import Gates
+from persona_assets.copywriting.journal import Journal
 from persona_assets.copywriting.message import Sender, assemble
-from persona_assets.copywriting.writer import Writer
+from persona_assets.copywriting.money import Budget, Estimate, Work
+from persona_assets.copywriting.offline import OfflineWriter
+from persona_assets.copywriting.writer import ATTEMPTS, Writer
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
 from persona_assets.partitions import LANGUAGE_PARTITIONS
@@ -22,8 +25,11 @@ from persona_assets.text import as_markdown, as_quote
 from persona_assets.warehouse import Warehouse, read_query
 
 GROUP = "emails"
-BATCH = 5_000
+# Runs with the same value of one of these tags share a budget: those of one backfill in the
+# Dagster UI, and those of one `persona run`.
+TOGETHER = ("dagster/backfill", "persona/run")
 _SHOWN = 3
+_REMEMBERED = 50_000
 _ALL = "~"  # sorts after every audience_hash
 _WRITTEN = {"subject", "preheader", "body"}
 _MERGED = {"marketing_email": {"body", "first_name"},
@@ -55,34 +61,27 @@ def emails(
     warehouse: dg.ResourceParam[Warehouse],
     writer: dg.ResourceParam[Writer],
 ) -> dg.MaterializeResult:
-    wanted = {
-        "language": context.partition_key,
-        "writer": writer.name,
-        "cutoff": _cutoff(warehouse, config),
-    }
-    warehouse.append("drafts", _DRAFTS, [])
-    written = 0
-    for drafts in _batches(_write_drafts(warehouse, writer, wanted, context.run.run_id)):
-        warehouse.append("drafts", _DRAFTS, [_batch(drafts, _DRAFTS)])
-        written += len(drafts)
-        context.log.info(f"{context.partition_key}: {written:,} drafts saved")
+    language, run_id = context.partition_key, context.run.run_id
+    fallback = (OfflineWriter(),) if settings.refused == "offline" else ()
+    writers = {one.name: one for one in (writer, *fallback)}
+    wanted = {"language": language, "cutoff": audience_cutoff(warehouse, config)}
+    warehouse.append("drafts", schemas.arrow_schema(schemas.drafts), [])
+    estimate = estimate_work(warehouse, writer, [language], wanted["cutoff"])
+    context.log.info(f"{language}: {estimate}")
+    gates = _gates(warehouse, writer, language)
+    budget = Budget(settings.budget_usd, _spent(context, warehouse))
+    with Journal.open(settings.home / "drafts" / language, settings.lock_seconds) as journal:
+        desk = Desk(warehouse, journal, gates, budget, wanted, run_id, context.log.info)
+        # What a run that was killed had paid for comes first.
+        written, before = desk.save(), ()
+        for one in writers.values():
+            written += desk.write(one, before)
+            before += (one.name,)
+    receipt = _publish(warehouse, settings, wanted, writer.name, [*writers], run_id)
 
-    sender = Sender(
-        settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
-    )
-    papers = {"run_id": context.run.run_id, "written_at": datetime.now(UTC)}
-    receipt = warehouse.replace(
-        "emails",
-        _EMAILS,
-        (
-            _batch([_email(row, sender) | papers for row in rows.to_pylist()], _EMAILS)
-            for rows in warehouse.stream(read_query("emails"), wanted, BATCH)
-        ),
-        where={"language": context.partition_key},
-        # A customer whose language changed leaves the former partition in the same step.
-        key="user_id",
-    )
-    refused = warehouse.read(read_query("refused_drafts"), wanted).to_pylist()
+    parameters = {**wanted, "writer": writer.name, "run_id": run_id}
+    (work,) = warehouse.read(read_query("email_work"), parameters).to_pylist()
+    refused = warehouse.read(read_query("refused_drafts"), parameters).to_pylist()
     counts = warehouse.read(read_query("report/email_counts"), {}).to_pylist()
     sample = warehouse.read(
         read_query("report/newest_emails"), {**wanted, "emails": _SHOWN}
@@ -95,50 +94,89 @@ def emails(
         extra={
             "dagster/row_count": sum(row["emails"] for row in counts),
             "dagster/partition_row_count": receipt.rows,
+            "writer": writer.name,
+            "estimate": str(estimate),
             "drafts_written": written,
-            "refused": dg.MetadataValue.md(as_markdown(refused)),
-            "left_out": sum(row["customers"] for row in refused),
+            "drafts_refused": sum(row["drafts"] for row in refused),
+            "refused_by_gate": dg.MetadataValue.md(as_markdown(refused)),
+            **{name: work[name] for name in ("left_out", "from_templates")},
+            **{name: work[name] for name in ("input_tokens", "output_tokens", "cost_usd")},
             "emails": dg.MetadataValue.md(_quoted(sample)),
         },
     )
 
 
-def _cutoff(warehouse: Warehouse, config: EmailsConfig) -> str:
+def audience_cutoff(warehouse: Warehouse, config: EmailsConfig) -> str:
+    """The audience_hash up to which customers are written to."""
     if config.customers is None:
         return _ALL
     found = warehouse.read(read_query("audience_cutoff"), config.model_dump())
     return found["cutoff"][0].as_py() or ""
 
 
-def _write_drafts(
-    warehouse: Warehouse, writer: Writer, wanted: dict[str, str], run_id: str
-) -> Iterator[dict]:
-    for rows in warehouse.stream(read_query("pending_prompts"), wanted, BATCH):
-        prompts = {row["prompt_hash"]: row for row in rows.to_pylist()}
-        for draft in writer.write(map(_brief, prompts.values())):
-            gated = _gate(draft, prompts[draft.prompt_hash])
-            yield asdict(gated) | {"run_id": run_id, "written_at": datetime.now(UTC)}
-
-
-def _brief(row: dict) -> Brief:
-    lists = {
-        name: tuple(row[name] or ()) for name in ("top_products_user", "top_products_country")
+def estimate_work(
+    warehouse: Warehouse, writer: Writer, languages: Iterable[str], cutoff: str
+) -> Estimate:
+    """What the prompts of the languages without an accepted draft will take, all together."""
+    parameters = {
+        "languages": [*languages],
+        "cutoff": cutoff,
+        "writer": writer.name,
+        "attempts": ATTEMPTS,
     }
-    return Brief(**{name: row[name] for name in Brief.__slots__ if name not in lists}, **lists)
+    rows = warehouse.read(read_query("pending_work"), parameters).to_pylist()
+    return sum((writer.estimate(Work(**row)) for row in rows), Estimate())
 
 
-def _gate(draft: Draft, prompt: dict) -> Draft:
-    found = problems(
-        draft.subject,
-        draft.preheader,
-        draft.body,
-        segment_label=prompt["segment_label"],
-        language=prompt["language"],
-        products=tuple([*(prompt["top_products_user"] or ()),
-                        *(prompt["top_products_country"] or ())]),
-    )  # fmt: skip
-    every = tuple(dict.fromkeys([*draft.problems, *found]))
-    return replace(draft, problems=every, status="rejected" if every else "accepted")
+def _gates(warehouse: Warehouse, writer: Writer, language: str) -> Gates:
+    labels = warehouse.read(read_query("segment_labels"), {})["segment_label"].to_pylist()
+    catalogue = warehouse.read(read_query("product_names"), {})["name"].to_pylist()
+    # The templates repeat by design.
+    gates = Gates(labels, catalogue, near_duplicates=not isinstance(writer, OfflineWriter))
+    accepted = {"writer": writer.name, "language": language, "drafts": _REMEMBERED}
+    for texts in warehouse.stream(read_query("accepted_texts"), accepted, BATCH):
+        gates.remember("\n".join(row.values()) for row in texts.to_pylist())
+    return gates
+
+
+def _spent(context: dg.AssetExecutionContext, warehouse: Warehouse) -> float:
+    """What this run and those that share its budget have spent, USD."""
+    runs = {context.run.run_id}
+    for tag in TOGETHER:
+        if value := context.run.tags.get(tag):
+            beside = context.instance.get_runs(dg.RunsFilter(tags={tag: value}))
+            runs |= {run.run_id for run in beside}
+    found = warehouse.read(read_query("spent"), {"run_ids": sorted(runs)})
+    return found["cost_usd"][0].as_py()
+
+
+def _publish(
+    warehouse: Warehouse,
+    settings: Settings,
+    wanted: Mapping[str, Any],
+    writer: str,
+    writers: list[str],
+    run_id: str,
+):
+    """Replace the partition with the e-mails of its accepted drafts."""
+    sender = Sender(
+        settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
+    )
+    papers = {"run_id": run_id, "written_at": datetime.now(UTC)}
+    drafted = {**wanted, "writer": writer, "writers": writers}
+    return warehouse.replace(
+        "emails",
+        _EMAILS,
+        (
+            pa.RecordBatch.from_pylist(
+                [_email(row, sender) | papers for row in rows.to_pylist()], schema=_EMAILS
+            )
+            for rows in warehouse.stream(read_query("emails"), drafted, BATCH)
+        ),
+        where={"language": wanted["language"]},
+        # A customer whose language changed leaves the former partition in the same step.
+        key="user_id",
+    )
 
 
 def _email(row: dict, sender: Sender) -> dict:
@@ -177,20 +215,4 @@ def _quoted(rows: list[dict]) -> str:
     )
 
 
-def _batch(rows: Iterable[dict], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(list(rows), schema=schema)
-
-
-def _batches(rows: Iterator[dict]) -> Iterator[list[dict]]:
-    batch: list[dict] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-_DRAFTS = schemas.arrow_schema(schemas.drafts)
 _EMAILS = schemas.arrow_schema(schemas.emails)

@@ -11,8 +11,8 @@ from persona_assets.warehouse import Warehouse, read_query
 GROUP = "emails"
 
 
-class LifecycleConfig(dg.Config):
-    """Where one stage of a customer's life ends and the next begins."""
+class PromptsConfig(dg.Config):
+    """Where one stage of a customer's life ends and the next begins, and who is held out."""
 
     new_months: float = Field(
         default=3, gt=0, description="A first order this recent makes a new customer."
@@ -26,14 +26,25 @@ class LifecycleConfig(dg.Config):
     loyal_orders: int = Field(
         default=3, ge=2, description="So many orders make a loyal customer."
     )
+    holdout: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.5,
+        description="Share of customers kept without an e-mail; unset: PERSONA_HOLDOUT.",
+    )
 
 
 @dg.asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
 def final_prompts(
-    config: LifecycleConfig,
+    config: PromptsConfig,
     settings: dg.ResourceParam[Settings],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult:
-    parameters = {**config.model_dump(), "salt": settings.salt}
+    share = settings.holdout if config.holdout is None else config.holdout
+    parameters = {
+        **config.model_dump(),
+        "salt": settings.salt,
+        "holdout_cutoff": f"{int(share * 16**8):08x}",
+    }
     receipt = warehouse.create("final_prompts", read_query("final_prompts"), parameters)
     return materialized(warehouse, schemas.final_prompts, receipt, query="final_prompts")

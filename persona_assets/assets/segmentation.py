@@ -153,10 +153,7 @@ def segment_labels(
     if settings.labels == "hand_on":
         labels = read_labels(settings.labels_file, [row["segment"] for row in model])
     elif settings.labels == "hand_off":
-        key = settings.openai_api_key
-        chat = ChatModel(
-            settings.openai_base_url, key.get_secret_value() if key else None, settings.model
-        )
+        chat = ChatModel.from_settings(settings)
         labels = [*ask_for_labels(chat, model, context.log.info), prospects]
     else:
         named = name_segments(_matrix(model, ""), [row["customers"] for row in model])

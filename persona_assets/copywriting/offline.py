@@ -5,7 +5,7 @@ digits of prompt_hash choose among the alternatives.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import cache, lru_cache
 
@@ -18,6 +18,7 @@ from babel.numbers import format_decimal
 from . import gates, phrasebook
 from .brief import Brief, Draft
 from .display import display_product, isolate
+from .money import Budget, Estimate, Work
 from .phrasebook import Phrases, Variant
 
 # Raise when the code below could give another text for the same brief.
@@ -37,38 +38,21 @@ class OfflineWriter:
     def __init__(self):
         self.name = f"offline:{_fingerprint()}"
 
-    def write(self, briefs: Iterable[Brief]) -> Iterator[Draft]:
-        """Yield one draft per brief, in order.
+    def write(
+        self, briefs: Iterable[Brief], keep: Callable[[Brief, Draft], None], budget: Budget
+    ) -> Iterator[int]:
+        """One draft per brief, in order, at no cost.
 
         Raises PhraseError for a language without phrases and ValueError for an unknown
         lifecycle or a prompt_hash that is not hexadecimal.
         """
         for brief in briefs:
-            yield self._draft(brief)
+            keep(brief, Draft(brief.prompt_hash, self.name, brief.attempt, *compose(brief)))
+            yield 1
 
-    def _draft(self, brief: Brief) -> Draft:
-        subject, preheader, body = compose(brief)
-        problems = gates.problems(
-            subject,
-            preheader,
-            body,
-            segment_label=None,
-            language=brief.language,
-            products=brief.top_products_user + brief.top_products_country,
-        )
-        return Draft(
-            prompt_hash=brief.prompt_hash,
-            writer=self.name,
-            attempt=1,
-            subject=subject,
-            preheader=preheader,
-            body=body,
-            status="rejected" if problems else "accepted",
-            problems=problems,
-            input_tokens=0,
-            output_tokens=0,
-            cost_usd=0.0,
-        )
+    def estimate(self, work: Work) -> Estimate:
+        """Nothing: no call is made."""
+        return Estimate()
 
 
 def compose(brief: Brief) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
 """What a warehouse does for the assets: run GoogleSQL, read rows, replace tables."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,8 +43,15 @@ class Warehouse(Protocol):
         the rows whose column has that value, and those with the same `key` as a new row, wherever
         they are. The batches are drawn before anything is locked."""
 
-    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Receipt:
-        """Add rows in one step; an absent table is created."""
+    def append(
+        self,
+        table: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        key: Sequence[str] = (),
+    ) -> Receipt:
+        """Add rows in one step; an absent table is created. With `key`, rows whose values in
+        these columns are there already are left out."""
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
         """All rows of a query that has few."""

@@ -7,7 +7,7 @@ transaction and closes it; who finds it taken waits, then says who holds it.
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,19 @@ class DuckDBWarehouse:
                     rows = self._insert(connection, name, file)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
-    def append(self, table: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Receipt:
+    def append(
+        self,
+        table: str,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        key: Sequence[str] = (),
+    ) -> Receipt:
         with _spool(self.path.parent, schema, batches) as file:
             start = time.perf_counter()
             name = _name(table).sql("duckdb")
             with self.connect() as connection, _transaction(connection):
                 self._create_if_absent(connection, name, file)
-                rows = self._insert(connection, name, file)
+                rows = self._insert(connection, name, file, key)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
@@ -192,9 +198,10 @@ class DuckDBWarehouse:
         )
 
     @staticmethod
-    def _insert(connection, name: str, file: Path) -> int:
+    def _insert(connection, name: str, file: Path, key: Sequence[str] = ()) -> int:
+        known = f"ANTI JOIN {name} USING ({', '.join(map(_column, key))})" if key else ""
         return connection.execute(
-            f"INSERT INTO {name} BY NAME FROM read_parquet($file)", {"file": str(file)}
+            f"INSERT INTO {name} BY NAME FROM read_parquet($file) {known}", {"file": str(file)}
         ).fetchone()[0]
 
 

@@ -45,6 +45,8 @@ def brief(language: str = "en", lifecycle: str = "active", **changes) -> Brief:
         lifecycle=lifecycle,
         territory=HOME[language],
         total_orders=3,
+        avg_basket=80,
+        order_interval_months=4,
         last_order_month=date(2024, 4, 1),
         last_event=None,
         top_products_user=OWN,

@@ -1,9 +1,39 @@
--- For each of @user_ids: the e-mail, its draft, prompt, label and centroid, and the customer's own
--- numbers. What a customer does not have is NULL.
+-- For each of @user_ids: the e-mail, its prompt, label and centroid, the customer's own numbers, and
+-- what could keep the customer from getting an e-mail. What a customer does not have is NULL.
 WITH their_prompts AS (
-  SELECT user_id, lifecycle, prompt, prompt_hash
+  SELECT user_id, lifecycle, prompt, prompt_hash, holdout
   FROM persona.final_prompts
   WHERE user_id IN UNNEST(@user_ids)
+),
+
+their_addresses AS (
+  SELECT user_id, LOWER(email) AS address
+  FROM persona.parametric
+  WHERE user_id IN UNNEST(@user_ids) AND email IS NOT NULL
+),
+
+suppressed AS (
+  SELECT l.user_id, l.reason, l.since
+  FROM persona.suppression_list AS l
+  WHERE l.user_id IN UNNEST(@user_ids)
+  UNION ALL
+  SELECT a.user_id, l.reason, l.since
+  FROM persona.suppression_list AS l
+  JOIN their_addresses AS a ON a.address = LOWER(l.email)
+),
+
+their_suppression AS (
+  SELECT user_id, reason, since
+  FROM suppressed
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY since DESC, reason) = 1
+),
+
+-- Another customer with the same address who gets the e-mail.
+instead AS (
+  SELECT a.user_id, MIN(p.user_id) AS other_user_id
+  FROM their_addresses AS a
+  JOIN persona.final_prompts AS p ON LOWER(p.email) = a.address AND p.user_id <> a.user_id
+  GROUP BY a.user_id
 ),
 
 their_emails AS (
@@ -12,14 +42,6 @@ their_emails AS (
     written_at
   FROM persona.emails
   WHERE user_id IN UNNEST(@user_ids)
-),
-
-their_drafts AS (
-  SELECT
-    prompt_hash, writer, attempt, status, problems, input_tokens, output_tokens, cost_usd,
-    run_id, written_at
-  FROM persona.drafts
-  WHERE prompt_hash IN (SELECT prompt_hash FROM their_emails)
 )
 
 SELECT
@@ -56,22 +78,20 @@ SELECT
   e.html,
   e.run_id AS email_run_id,
   e.written_at AS email_written_at,
-  d.writer AS draft_writer,
-  d.attempt AS draft_attempt,
-  d.status AS draft_status,
-  d.problems AS draft_problems,
-  d.input_tokens AS draft_input_tokens,
-  d.output_tokens AS draft_output_tokens,
-  d.cost_usd AS draft_cost_usd,
-  d.run_id AS draft_run_id,
-  d.written_at AS draft_written_at
+  e.prompt_hash AS email_prompt_hash,
+  e.writer AS email_writer,
+  e.attempt AS email_attempt,
+  p.holdout,
+  x.reason AS suppressed_for,
+  x.since AS suppressed_since,
+  i.other_user_id
 FROM persona.parametric AS c
 LEFT JOIN persona.customer_segments AS s ON s.user_id = c.user_id
 LEFT JOIN persona.segment_labels AS l ON l.segment = s.segment
 LEFT JOIN persona.centroids AS m ON m.segment = s.segment
 LEFT JOIN their_prompts AS p ON p.user_id = c.user_id
 LEFT JOIN their_emails AS e ON e.user_id = c.user_id
-LEFT JOIN their_drafts AS d
-  ON d.prompt_hash = e.prompt_hash AND d.writer = e.writer AND d.attempt = e.attempt
+LEFT JOIN their_suppression AS x ON x.user_id = c.user_id
+LEFT JOIN instead AS i ON i.user_id = c.user_id
 WHERE c.user_id IN UNNEST(@user_ids)
 ORDER BY c.user_id

@@ -1,0 +1,139 @@
+"""The chat writer's throughput, beside the ideal and beside the usual way, in one run.
+
+A server in a process of its own answers each request after 100 ms; 32 requests may be under way.
+The ideal is 320 e-mails a second: no time lost between an answer and the next request. Each draft
+costs a millisecond of computing, for the gates, and a line in the journal. The usual way: the
+openai client's chat.completions.create in a pool of 32 threads, with the same work per draft.
+Prints a table and adds to bench.json in the home.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import openai
+from figures import figures
+
+from persona_assets.copywriting.brief import Brief, Draft
+from persona_assets.copywriting.chat import ChatModel
+from persona_assets.copywriting.chat_writer import SCHEMA, SYSTEM, ChatWriter
+from persona_assets.copywriting.journal import Journal
+from persona_assets.copywriting.money import Budget
+
+CONCURRENCY = 32
+SECONDS = 0.1
+GATES_SECONDS = 0.001
+WARM_UP = 2 * CONCURRENCY
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--emails", type=int, default=3_200)
+    parser.add_argument("--repeats", type=int, default=3, help="the best of so many counts")
+    arguments = parser.parse_args()
+    ideal = CONCURRENCY / SECONDS
+    ways = {"chat_writer": _chat_writer, "usual_way": _usual_way}
+    best = dict.fromkeys(ways, 0.0)
+    with tempfile.TemporaryDirectory(prefix="persona-bench-") as folder, _server() as url:
+        for _ in range(arguments.repeats):
+            for name, way in ways.items():
+                with Journal.open(Path(folder) / name, 1) as journal:
+                    rate = way(url, journal, arguments.emails)
+                best[name] = max(best[name], rate)
+                print(f"  {name}: {rate:.1f} e-mails a second", file=sys.stderr, flush=True)
+    with figures() as report:
+        for name, rate in best.items():
+            report(f"{name}_throughput", 100 * rate / ideal, "% of ideal", rate, ideal)
+
+
+def _chat_writer(url: str, journal: Journal, emails: int) -> float:
+    writer = ChatWriter(ChatModel(url, "none", "some-model"), None, 0.7, 1_000, CONCURRENCY)
+    keep = _keep(journal)
+
+    def write(first: int, count: int) -> None:
+        briefs = (_brief(number) for number in range(first, first + count))
+        assert sum(writer.write(briefs, keep, Budget())) == count
+
+    return _rate(write, emails)
+
+
+def _usual_way(url: str, journal: Journal, emails: int) -> float:
+    client = openai.OpenAI(base_url=url, api_key="none")
+    keep = _keep(journal)
+    described = {"name": "email", "schema": SCHEMA, "strict": True}
+
+    def one(number: int) -> None:
+        brief = _brief(number)
+        answer = client.chat.completions.create(
+            model="some-model",
+            messages=[
+                {"role": "system", "content": SYSTEM},
+                {"role": "user", "content": brief.prompt},
+            ],
+            temperature=0.7,
+            max_tokens=1_000,
+            response_format={"type": "json_schema", "json_schema": described},
+        )
+        parts = json.loads(answer.choices[0].message.content)
+        keep(brief, Draft(brief.prompt_hash, "usual", 1, **parts))
+
+    def write(first: int, count: int) -> None:
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            assert len([*pool.map(one, range(first, first + count))]) == count
+
+    return _rate(write, emails)
+
+
+def _rate(write: Callable[[int, int], None], emails: int) -> float:
+    """E-mails a second, when the connections are open."""
+    write(0, WARM_UP)
+    start = time.perf_counter()
+    write(WARM_UP, emails)
+    return emails / (time.perf_counter() - start)
+
+
+def _keep(journal: Journal) -> Callable[[Brief, Draft], None]:
+    def keep(brief: Brief, draft: Draft) -> None:
+        end = time.thread_time() + GATES_SECONDS
+        while time.thread_time() < end:
+            pass
+        journal.add(asdict(draft))
+
+    return keep
+
+
+def _brief(number: int) -> Brief:
+    prompt = f"Write one short, friendly marketing e-mail to customer {number}. " + "data " * 180
+    return Brief(
+        prompt_hash=f"{number:064x}", prompt=prompt, language="en", lifecycle="active",
+        territory="US", total_orders=3, avg_basket=50, order_interval_months=4,
+        last_order_month=None, last_event=None, top_products_user=(), top_products_country=(),
+    )  # fmt: skip
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "persona_assets_tests.chat_server", str(SECONDS)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()
