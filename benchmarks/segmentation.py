@@ -6,7 +6,6 @@ calinski_harabasz_score and davies_bouldin_score, the silhouette on all customer
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-from figures import figures
+from figures import figures, peak_mb
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -205,17 +204,14 @@ def _peak_of_assignment(file: Path) -> float:
     warehouse = DuckDBWarehouse(file)
     _, parameters = _assignment(warehouse, 10)
     warehouse.create("customer_segments", read_query("customer_segments"), parameters)
-    # ru_maxrss would be the parent's, where that was higher: it survives the exec.
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return peak_mb()
 
 
 def _assignment(warehouse: DuckDBWarehouse, k: int) -> tuple[str, dict]:
     numbers = numbers_of(warehouse, FITTED_CUSTOMERS)
     fitted = fit_segments(_features(numbers), k)
     rows = model_rows(fitted, numbers, [(f"seg_{i + 1}", None) for i in range(k)], "bench")
-    parameters = model_parameters(rows)
-    return read_query("customer_segments").to_duckdb(parameters), parameters
+    return read_query("customer_segments").to_duckdb(model_parameters(rows))
 
 
 def _timed(connection: duckdb.DuckDBPyConnection, query: str, parameters=None) -> float:

@@ -1,11 +1,11 @@
-"""The command `persona`: run, estimate, trace, doctor, dev."""
+"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, bigquery, dev."""
 
 import json
 import os
 import shutil
 import sys
 from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,54 @@ def trace(who: str, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--format", "format_name", required=True, help="Of the files.",
+              type=click.Choice(["eml", "jsonl", "csv", "listmonk", "ses"]))  # fmt: skip
+@click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
+              help="Export this language only; may be repeated.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Folder that the files go to; "
+              "without it, exports in the home.")  # fmt: skip
+@click.option("--template-id", type=click.IntRange(min=1), help="Number of listmonk's "
+              "transactional template.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="End with the summary as one JSON object.")
+@_readable
+def export(format_name, languages, out, template_id, as_json) -> None:
+    """Write the e-mails as files to send, one set per language."""
+    from persona_assets.definitions import build_defs
+    from persona_assets.export import job
+
+    settings = load_settings()
+    summary = job.export(
+        build_defs(settings).resources["warehouse"],
+        settings,
+        format_name,
+        [language for language in LANGUAGES if not languages or language in languages],
+        out or settings.home / "exports",
+        datetime.now(UTC),
+        lambda text: click.echo(text, err=True),
+        template_id,
+    )
+    if summary.examples:
+        click.echo(
+            f"WARNING: {', '.join(summary.examples)} still at the example's value. Do not send "
+            "these e-mails: set the sender in .env, `persona run`, and export again.",
+            err=True,
+        )
+    click.echo(job.as_text(summary), err=as_json)
+    if as_json:
+        click.echo(json.dumps(asdict(summary), ensure_ascii=False))
+
+
+@main.command()
+@click.argument("token")
+@_readable
+def unsubscribe(token: str) -> None:
+    """Whose unsubscribe link has this TOKEN: the customer's id as JSON."""
+    from persona_assets.copywriting.unsubscribe import load_tokens
+
+    click.echo(json.dumps({"user_id": load_tokens(load_settings()).read_token(token)}))
+
+
+@main.command()
 @_readable
 def doctor() -> None:
     """What is set, what is reachable, and what is missing."""
@@ -122,6 +170,31 @@ def doctor() -> None:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what:<12} {finding.said}")
     if not all(finding.ok for finding in findings):
         sys.exit(1)
+
+
+@main.group()
+def bigquery() -> None:
+    """What PERSONA_WAREHOUSE=bigquery needs."""
+
+
+@bigquery.command()
+@click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables as "
+              "Parquet or CSV; without it, the sample shop.")  # fmt: skip
+@_readable
+def load(source: Path | None) -> None:
+    """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of a folder."""
+    from persona_assets.definitions import build_warehouse
+    from persona_assets.source import load_into_bigquery, source_folder
+    from persona_assets.suppression import suppression_file
+
+    settings = load_settings(warehouse="bigquery")
+    prepare_home(settings)
+    folder = source_folder(settings.model_copy(update={"source": source}))
+    for receipt in load_into_bigquery(settings, build_warehouse(settings), folder):
+        click.echo(f"{receipt.rows:>12,}  {receipt.table}")
+    listed = suppression_file(settings.model_copy(update={"source": folder}))
+    if listed is not None and settings.suppression_list is None:
+        click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

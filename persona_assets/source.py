@@ -1,21 +1,27 @@
 """The shop's five tables: where they come from, and what is refused before anything is written.
 
 A source is a folder of Parquet or CSV. Without one, the sample shop is generated into the home
-and read the same way.
+and read the same way. On BigQuery it is a dataset, which stays where it is.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from persona_assets import sample
 from persona_assets.errors import InputError
-from persona_assets.schemas import SOURCES, Table, columns, key
+from persona_assets.schemas import SOURCES, Table, arrow_schema, columns, key
 from persona_assets.settings import Settings
 from persona_assets.text import mask
+from persona_assets.warehouse import Receipt
 
 CONSENT = "marketing_consent"
+_ROWS = 100_000  # read at a time
 _ENDINGS = ("parquet", "csv", "csv.gz")
 _TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 _ACCEPTED = {
@@ -36,6 +42,39 @@ class SourceTable:
     name: str
     file: Path
     select: str
+
+
+def check_source(settings: Settings, warehouse: Any) -> None:
+    """Raise InputError, one line per problem, unless the source has all that is needed."""
+    if settings.warehouse == "bigquery":
+        needed = {model.__name__: arrow_schema(model) for model in SOURCES}
+        if not settings.consent:
+            users = needed["users"]
+            needed["users"] = users.remove(users.get_field_index(CONSENT))
+        warehouse.inspect_source(needed)
+    else:
+        inspect_source(source_folder(settings), settings.consent)
+
+
+def load_into_bigquery(settings: Settings, warehouse: Any, folder: Path) -> Iterator[Receipt]:
+    """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of the folder, one at a time.
+
+    Raises InputError for a source that is not ours to write to, or tables that are refused; then
+    nothing was written.
+    """
+    if settings.bigquery_source.startswith("bigquery-public-data."):
+        raise InputError(
+            f"{settings.bigquery_source} is Google's: set PERSONA_BIGQUERY_SOURCE to a dataset of "
+            "your own first."
+        )
+    tables = inspect_source(folder, settings.consent)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for table, model in zip(tables, SOURCES, strict=True):
+            schema = arrow_schema(model)
+            rows = connection.execute(table.select).to_arrow_reader(_ROWS)
+            batches = (pa.Table.from_batches([batch]).cast(schema).to_batches() for batch in rows)
+            yield warehouse.load_source(table.name, schema, chain.from_iterable(batches))
 
 
 def source_folder(settings: Settings) -> Path:

@@ -2,11 +2,12 @@
 
 import html
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 _ADDRESS = re.compile(r"([^@\s<>|;,]?)[^@\s<>|;,]*@([^@\s<>|;,]+)")
+# Categories Cc, without the line feed, and Cs; embeddings and overrides of direction.
+_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e]")
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>()#+\-.!|~&:]")
 
 
@@ -18,14 +19,7 @@ def mask(text: str) -> str:
 def printable(text: str) -> str:
     """The text without the control characters and the overrides of direction that a terminal
     would obey; lines stay lines."""
-    return "\n".join(
-        "".join(
-            c
-            for c in line
-            if unicodedata.category(c) not in {"Cc", "Cs"} and not "\u202a" <= c <= "\u202e"
-        )
-        for line in text.split("\n")
-    )
+    return _UNPRINTABLE.sub("", text)
 
 
 def as_markdown(rows: list[Mapping[str, Any]]) -> str:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pytest
 
 from persona_assets import run, trace
+from persona_assets.assets.emails import estimate_work
 from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs
 from persona_assets.errors import PersonaError
@@ -46,6 +47,9 @@ def letter(call: Call) -> dict[str, str]:
         "We thought of a {} {} with a {} {}, and of you.",
         "There is a {} {} near the {} {}, if you would like to look at it.",
         "Every {} {} has its {} {}, and this one may be yours.",
+        "Take your time, and look at the {} {} or the {} {} whenever it suits you.",
+        "Some of our customers like a {} {} best, and others like a {} {}.",
+        "We are glad that you are here, among the {} {} and the {} {}.",
     ]
     chance.shuffle(said)
     body = "\n\n".join(line.format(*chance.sample(WORDS, 4)) for line in said)
@@ -330,15 +334,15 @@ def test_the_estimate_comes_before_anything_is_spent_and_is_near_what_it_cost(ch
         assert server.calls == []
         summary = run.run(asked, ["en"], 30)
         told = capfd.readouterr().err
-        later = run.estimate(asked, ["en"], 10_000)
-        rest = run.run(asked, ["en"], 10_000)
-    assert estimate.calls == summary.drafts_written
+        resources = build_defs(asked).resources
+        later = estimate_work(resources["warehouse"], resources["writer"], ["en"], "~")
+        rest = write(asked, server.url, 10_000)
     assert f"To write: {estimate}" in told
     assert told.index("To write:") < told.index("emails[en]")
-    # Nothing is known of this model at first; then, what it took so far.
-    assert estimate.cost_usd == pytest.approx(summary.cost_usd, rel=0.35)
-    assert later.cost_usd == pytest.approx(rest.cost_usd, rel=0.15)
-    assert later.calls == rest.drafts_written
+    assert (estimate.calls, later.calls) == (summary.drafts_written, rest.drafts_written)
+    assert estimate.cost_usd == pytest.approx(summary.cost_usd, rel=0.15)
+    # By now it is known what this model takes.
+    assert later.cost_usd == pytest.approx(rest.cost_usd, rel=0.05)
 
 
 def test_two_runs_of_one_language_write_no_draft_twice(chat_home):

@@ -94,8 +94,7 @@ def tables():
 
 
 def run(connection: duckdb.DuckDBPyConnection, query: Query):
-    values = {name: PARAMETERS[name] for name in query.parameters()}
-    return connection.execute(query.to_duckdb(values), values).to_arrow_table()
+    return connection.execute(*query.to_duckdb(PARAMETERS)).to_arrow_table()
 
 
 def test_there_are_files_to_look_at():

@@ -16,6 +16,7 @@ from persona_assets.copywriting.journal import Journal
 from persona_assets.copywriting.message import Sender, assemble
 from persona_assets.copywriting.money import Budget, Estimate, Work
 from persona_assets.copywriting.offline import OfflineWriter
+from persona_assets.copywriting.unsubscribe import make_tokens, unsubscribe_link
 from persona_assets.copywriting.writer import ATTEMPTS, Writer
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
@@ -97,10 +98,8 @@ def emails(
             "writer": writer.name,
             "estimate": str(estimate),
             "drafts_written": written,
-            "drafts_refused": sum(row["drafts"] for row in refused),
             "refused_by_gate": dg.MetadataValue.md(as_markdown(refused)),
-            **{name: work[name] for name in ("left_out", "from_templates")},
-            **{name: work[name] for name in ("input_tokens", "output_tokens", "cost_usd")},
+            **{name: value for name, value in work.items() if name != "customers"},
             "emails": dg.MetadataValue.md(_quoted(sample)),
         },
     )
@@ -131,8 +130,9 @@ def estimate_work(
 def _gates(warehouse: Warehouse, writer: Writer, language: str) -> Gates:
     labels = warehouse.read(read_query("segment_labels"), {})["segment_label"].to_pylist()
     catalogue = warehouse.read(read_query("product_names"), {})["name"].to_pylist()
-    # The templates repeat by design.
-    gates = Gates(labels, catalogue, near_duplicates=not isinstance(writer, OfflineWriter))
+    if isinstance(writer, OfflineWriter):  # whose templates repeat by design
+        return Gates(labels, catalogue, near_duplicates=False)
+    gates = Gates(labels, catalogue)
     accepted = {"writer": writer.name, "language": language, "drafts": _REMEMBERED}
     for texts in warehouse.stream(read_query("accepted_texts"), accepted, BATCH):
         gates.remember("\n".join(row.values()) for row in texts.to_pylist())
@@ -160,8 +160,13 @@ def _publish(
 ):
     """Replace the partition with the e-mails of its accepted drafts."""
     sender = Sender(
-        settings.shop_name, settings.shop_url, settings.postal_address, settings.unsubscribe_url
+        settings.shop_name, settings.shop_url, settings.postal_address, settings.logo_url
     )
+    tokens = make_tokens(settings)
+
+    def link(row: dict) -> str:
+        return unsubscribe_link(settings.unsubscribe_url, tokens.token(row["user_id"]))
+
     papers = {"run_id": run_id, "written_at": datetime.now(UTC)}
     drafted = {**wanted, "writer": writer, "writers": writers}
     return warehouse.replace(
@@ -169,7 +174,8 @@ def _publish(
         _EMAILS,
         (
             pa.RecordBatch.from_pylist(
-                [_email(row, sender) | papers for row in rows.to_pylist()], schema=_EMAILS
+                [_email(row, sender, link(row)) | papers for row in rows.to_pylist()],
+                schema=_EMAILS,
             )
             for rows in warehouse.stream(read_query("emails"), drafted, BATCH)
         ),
@@ -179,7 +185,7 @@ def _publish(
     )
 
 
-def _email(row: dict, sender: Sender) -> dict:
+def _email(row: dict, sender: Sender, link: str) -> dict:
     message = assemble(
         language=row["language"],
         lifecycle=row["lifecycle"],
@@ -188,6 +194,7 @@ def _email(row: dict, sender: Sender) -> dict:
         preheader=row["preheader"],
         body=row["body"],
         sender=sender,
+        unsubscribe_link=link,
     )
     return row | {"marketing_email": message.text, "html": message.html}
 

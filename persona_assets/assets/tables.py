@@ -1,7 +1,7 @@
 """What every asset that is a table shows in the Dagster UI: before it runs and after."""
 
-import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -44,14 +44,9 @@ def described(
         "group_name": group,
         "owners": OWNERS[group],
         "code_version": code_version,
-        "description": describe(model),
+        "description": schemas.describe(model),
         "metadata": {"dagster/column_schema": column_schema(model)},
     }
-
-
-def describe(model: type[schemas.Table]) -> str:
-    """What the table is, from its model's docstring."""
-    return inspect.cleandoc(model.__doc__ or "")
 
 
 def column_schema(model: type[schemas.Table]) -> dg.TableSchema:
@@ -84,12 +79,14 @@ def materialized(
     extra: Mapping[str, Any] | None = None,
     **result: Any,
 ) -> dg.MaterializeResult:
-    """The materialization of a table: row count, where it is, seconds, column lineage, preview."""
+    """The materialization of a table: row count, where it is, seconds, the job and its cost,
+    column lineage, preview."""
     metadata: dict[str, Any] = {
         "dagster/row_count": receipt.rows,
         "dagster/table_name": receipt.table,
         "dagster/storage_kind": warehouse.kind,
         "query_seconds": round(receipt.seconds, 3),
+        **_job(receipt),
     }
     if query is not None:
         lineage = column_sources(query)
@@ -109,6 +106,16 @@ def materialized(
         data_version=dg.DataVersion(data_version) if data_version else None,
         **result,
     )
+
+
+def _job(receipt: Receipt) -> dict[str, Any]:
+    """The job that did it and what it cost, in a warehouse that has jobs."""
+    if receipt.job is None:
+        return {}
+    figures = asdict(receipt.job)
+    link = dg.MetadataValue.url(figures.pop("link"))
+    known = {f"job_{name}": value for name, value in figures.items() if value is not None}
+    return {**known, "job_link": link}
 
 
 def shown_rows(warehouse: Warehouse, table: str, dataset: str = OUR_DATASET) -> list[dict]:

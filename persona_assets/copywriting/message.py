@@ -1,12 +1,13 @@
 """The message that is sent: a draft's parts merged with greeting, call to action and footer."""
 
+import re
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from . import phrasebook
 from .display import RTL_LANGUAGES, display_name, isolate
@@ -23,17 +24,25 @@ _FONTS = {
     "zh": "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif",
 }
 _DISPLAY_FONT = "Georgia,'Times New Roman',serif"
+# Outlook on Windows falls back to Times when it does not know the first font.
+_OUTLOOK_FONTS = {"ar": "Tahoma", "ja": "'Yu Gothic'", "ko": "'Malgun Gothic'",
+                  "zh": "'Microsoft YaHei'"}  # fmt: skip
 _LEADING = {"ar": "1.8", "ja": "1.8", "ko": "1.75", "zh": "1.8"}
+# Takes up the room after the preheader, where clients would go on with the body.
+_FILLER = "\u034f\u200c\u00a0" * 150
+# What differs from customer to customer, as it stands in a frame.
+_SLOTS = ("subject", "preheader", "greeting", "paragraphs", "cta", "unsubscribe_link")
+_SLOT = re.compile(f"\ue000({'|'.join(_SLOTS)})\ue001")
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who writes: the shop, where it is, and where its customers unsubscribe."""
+    """Who writes: the shop, where its button leads, where it is, and its picture, if any."""
 
     shop: str
     shop_url: str
     postal_address: str
-    unsubscribe_url: str
+    logo_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,6 @@ class Message:
 
     text: str
     html: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Paragraph:
-    bullets: bool
-    texts: tuple[str, ...]
 
 
 def assemble(
@@ -59,59 +62,38 @@ def assemble(
     preheader: str,
     body: str,
     sender: Sender,
+    unsubscribe_link: str,
 ) -> Message:
-    """Merge one customer's message.
+    """Merge one customer's message, with the customer's own link to unsubscribe.
 
     `first_name` may be anything; what is no name is left out of the greeting. The body's
     paragraphs are separated by blank lines; lines starting with a bullet become a list.
     Raises PhraseError for a language without phrases and ValueError for an unknown lifecycle.
     """
-    phrases = phrasebook.load(language)
-    if lifecycle not in phrases.cta:
+    frame = _frame(language, sender)
+    labels = frame.cta.get(lifecycle)
+    if labels is None:
         raise ValueError(f"unknown lifecycle {lifecycle!r}")
-    envelope, labels = phrases.envelope, phrases.cta[lifecycle]
     cta = labels[zlib.crc32(f"{subject}\n{body}".encode("utf-8", "replace")) % len(labels)]
-    name = display_name(first_name)
-    greeting = (
-        envelope["greeting"].format(first_name=isolate(name, language))
-        if name
-        else envelope["greeting_unnamed"]
+    greeting = _greeting(language, first_name)
+    text = (
+        f"{greeting}\n\n{body.strip()}\n\n{cta}\n{sender.shop_url}\n\n{frame.footer}\n"
+        f"{unsubscribe_link}\n"
     )
-    shop = isolate(sender.shop, language)
-    sign_off = envelope["sign_off"].format(shop=shop)
-    reason = envelope["reason"].format(shop=shop)
-    unsubscribe = envelope["unsubscribe"]
-    text = "\n\n".join(
-        (
-            greeting,
-            body.strip(),
-            f"{cta}\n{sender.shop_url}",
-            sign_off,
-            f"--\n{reason}\n{isolate(sender.postal_address, language)}",
-            f"{unsubscribe}\n{sender.unsubscribe_url}\n",
-        )
-    )
-    html = _template().render(
-        _look(language),
-        language=language,
-        subject=subject,
-        preheader=preheader,
-        greeting=greeting,
-        paragraphs=_paragraphs(body),
-        cta=cta,
-        sign_off=sign_off.split("\n"),
-        reason=reason,
-        unsubscribe=unsubscribe,
-        shop=sender.shop,
-        shop_url=sender.shop_url,
-        postal_address=sender.postal_address,
-        unsubscribe_url=sender.unsubscribe_url,
-    )
+    values = {
+        "subject": escape(subject),
+        "preheader": escape(preheader),
+        "greeting": escape(greeting),
+        "paragraphs": _paragraphs(body, frame.start),
+        "cta": escape(cta),
+        "unsubscribe_link": escape(unsubscribe_link),
+    }
+    html = "".join([values[part] if slot else part for slot, part in frame.html])
     return Message(text=text, html=html)
 
 
-def _paragraphs(body: str) -> list[_Paragraph]:
-    """Blocks of lines: blank lines separate them, and so does the edge of a bullet list."""
+def _paragraphs(body: str, start: str) -> str:
+    """The body as HTML. Blank lines separate blocks, and so does the edge of a bullet list."""
     blocks: list[tuple[bool, list[str]]] = []
     separated = True
     for line in body.splitlines():
@@ -122,12 +104,72 @@ def _paragraphs(body: str) -> list[_Paragraph]:
         bullets = line.startswith(BULLET)
         if separated or blocks[-1][0] != bullets:
             blocks.append((bullets, []))
-        blocks[-1][1].append(line.removeprefix(BULLET).strip())
+        blocks[-1][1].append(escape(line.removeprefix(BULLET).strip()))
         separated = False
-    return [_Paragraph(bullets, tuple(lines)) for bullets, lines in blocks]
+    return "\n".join(
+        f'<ul style="margin:0 0 20px;padding:0;padding-{start}:22px"><li style="margin:0 0 6px">'
+        + '</li><li style="margin:0 0 6px">'.join(lines)
+        + "</li></ul>"
+        if bullets
+        else f'<p style="margin:0 0 20px">{"<br>".join(lines)}</p>'
+        for bullets, lines in blocks
+    )
 
 
-@cache
+@lru_cache(maxsize=10_000)
+def _greeting(language: str, first_name: str | None) -> str:
+    envelope = phrasebook.load(language).envelope
+    name = display_name(first_name)
+    if name is None:
+        return envelope["greeting_unnamed"]
+    return envelope["greeting"].format(first_name=isolate(name, language))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all messages of a language and a sender share.
+
+    html: (False, HTML) or (True, a slot's name), in order; footer: the end of the text, up to the
+    customer's own link; cta: labels of the button by lifecycle; start: where lines begin.
+    """
+
+    html: tuple[tuple[bool, str], ...]
+    footer: str
+    cta: dict[str, tuple[str, ...]]
+    start: str
+
+
+@lru_cache(maxsize=64)
+def _frame(language: str, sender: Sender) -> _Frame:
+    """The template rendered once, with slots for what differs: a tenth of the time per e-mail."""
+    phrases = phrasebook.load(language)
+    shop = isolate(sender.shop, language)
+    sign_off = phrases.envelope["sign_off"].format(shop=shop)
+    reason = phrases.envelope["reason"].format(shop=shop)
+    unsubscribe = phrases.envelope["unsubscribe"]
+    look = _look(language)
+    rendered = _template().render(
+        look,
+        language=language,
+        sign_off=sign_off.split("\n"),
+        reason=reason,
+        unsubscribe=unsubscribe,
+        shop=sender.shop,
+        shop_url=sender.shop_url,
+        logo_url=sender.logo_url,
+        postal_address=sender.postal_address,
+        **{name: f"\ue000{name}\ue001" for name in _SLOTS},
+    )
+    parts = enumerate(_SLOT.split(rendered))
+    return _Frame(
+        html=tuple((place % 2 == 1, part) for place, part in parts),
+        footer=f"{sign_off}\n\n--\n{reason}\n{isolate(sender.postal_address, language)}\n\n"
+        f"{unsubscribe}",
+        cta=phrases.cta,
+        start=look["start"],
+    )
+
+
 def _look(language: str) -> dict[str, str]:
     rtl = language in RTL_LANGUAGES
     font = _FONTS.get(language, _SANS)
@@ -137,7 +179,9 @@ def _look(language: str) -> dict[str, str]:
         # Our own constants: unescaped, the quotes in them stay one character each.
         "font": Markup(font),
         "display_font": Markup(font if language in _FONTS else _DISPLAY_FONT),
+        "outlook_font": Markup(_OUTLOOK_FONTS.get(language, "'Segoe UI'") + ",Arial,sans-serif"),
         "leading": _LEADING.get(language, "1.65"),
+        "filler": _FILLER,
     }
 
 

@@ -22,8 +22,8 @@ SENDER = Sender(
     shop="Atelier & Co",
     shop_url="https://shop.example/?a=1&b=2",
     postal_address="1 Example Street, 12345 Town",
-    unsubscribe_url="https://shop.example/unsubscribe?token=x",
 )
+LINK = "https://shop.example/unsubscribe?list=1&token=x"
 # The words of these products are letters, so that placeholder checks see only our phrases.
 OWN = ("Indigo Jacket", "Merino Sweater", "Canvas Belt")
 POPULAR = ("Linen Shirt", "Canvas Tote", "Wool Scarf", "Suede Boots")

@@ -1,5 +1,7 @@
 """Messages: greeting, structure and escaping of text and HTML."""
 
+import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -7,10 +9,10 @@ import pytest
 
 from persona_assets.copywriting import phrasebook
 from persona_assets.copywriting.brief import LIFECYCLES
-from persona_assets.copywriting.message import assemble, display_name
+from persona_assets.copywriting.message import _SLOTS, assemble, display_name
 from persona_assets.copywriting.offline import compose
 
-from .samples import LANGUAGES, SENDER, brief
+from .samples import LANGUAGES, LINK, SENDER, brief
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
@@ -42,10 +44,9 @@ class Outline(HTMLParser):
 
 def message(language="en", lifecycle="active", first_name="Camille", **changes):
     subject, preheader, body = compose(brief(language, lifecycle))
-    parts = {"subject": subject, "preheader": preheader, "body": body} | changes
-    return assemble(
-        language=language, lifecycle=lifecycle, first_name=first_name, sender=SENDER, **parts
-    )
+    parts = {"subject": subject, "preheader": preheader, "body": body}
+    parts |= {"sender": SENDER, "unsubscribe_link": LINK} | changes
+    return assemble(language=language, lifecycle=lifecycle, first_name=first_name, **parts)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -55,15 +56,73 @@ def test_html_is_well_formed_and_complete(language, lifecycle):
     html = message(language, lifecycle).html
     outline = Outline(html)
     (root,) = outline.all("html")
-    assert root == {"lang": language, "dir": "rtl" if language == "ar" else "ltr"}
+    assert (root["lang"], root["dir"]) == (language, "rtl" if language == "ar" else "ltr")
     links = [link["href"] for link in outline.all("a")]
-    assert links == [SENDER.shop_url, SENDER.unsubscribe_url]
+    assert links == [SENDER.shop_url, LINK]
     assert all(table["role"] == "presentation" for table in outline.all("table"))
     text = "".join(outline.text)
     for part in (subject, preheader, SENDER.postal_address, *body.split("\n\n")):
         assert part in text
-    assert not outline.all("img") and "http" not in html.split("<body")[0]
-    assert len(html.encode()) < 5000
+    assert not outline.all("img")
+    assert not outline.all("link") and not outline.all("script") and "url(" not in html
+    assert len(html.encode()) < 8_000  # Gmail cuts off at 102 kB
+
+
+def test_the_table_is_600_wide_in_outlook_too_which_knows_no_max_width():
+    html = message().html
+    assert "max-width:600px" in html
+    (opened,) = re.findall(r"<!--\[if mso\]>(<table .*?)<!\[endif\]-->", html)
+    assert 'width="600"' in opened and opened.endswith("<tr><td>")
+    assert "<!--[if mso]></td></tr></table><![endif]-->" in html
+    assert html.count("<!--[if mso]>") == html.count("<![endif]-->") == 3
+
+
+def test_every_colour_that_is_set_changes_in_the_dark():
+    html = message().html
+    dark = html.split("prefers-color-scheme:dark")[1].split("</style>")[0]
+    assert '<meta name="color-scheme" content="light dark">' in html
+    styled = [
+        (tag, attributes)
+        for tag, attributes in Outline(html).elements
+        if re.search(r"(?<![-\w])(color|background):", attributes.get("style", ""))
+    ]
+    assert styled
+    for tag, attributes in styled:
+        if "display:none" in attributes["style"]:
+            continue
+        classes = (attributes.get("class") or "m").split()  # the link is in a cell of class m
+        assert any(re.search(rf"\.{name}( {tag})?[,{{]", dark) for name in classes)
+
+
+def test_nothing_of_the_body_is_pulled_into_the_line_after_the_subject():
+    html = message(preheader="Only this.").html
+    hidden = re.search(r'<div style="display:none[^>]*>(.*?)</div>', html)[1]
+    shown = hidden.removeprefix("Only this.")
+    assert len(shown) >= 400 and set(shown) == {"\u034f", "\u200c", "\u00a0"}
+    assert html.index("Only this.") < html.index("Hello")
+
+
+def test_a_logo_says_the_name_of_the_shop_to_who_does_not_see_it():
+    sender = replace(SENDER, logo_url="https://shop.example/logo.png?a=1&b=2")
+    html = message(sender=sender).html
+    (logo,) = Outline(html).all("img")
+    assert (logo["src"], logo["alt"]) == (sender.logo_url, SENDER.shop)
+    assert "<bdi>Atelier" not in html
+
+
+def test_every_customer_has_a_link_of_their_own():
+    sent = [message(unsubscribe_link=f"https://shop.example/?token={i}&x") for i in range(3)]
+    for i, one in enumerate(sent):
+        assert one.text.endswith(f"\nhttps://shop.example/?token={i}&x\n")
+        assert f'href="https://shop.example/?token={i}&amp;x"' in one.html
+        assert one.html.count("token=") == 1
+
+
+def test_no_slot_of_the_frame_stays_open_and_a_draft_cannot_open_one():
+    slots = "".join(f"\ue000{name}\ue001" for name in _SLOTS)
+    html = message(subject=slots, preheader=slots, body=slots, first_name=None).html
+    assert html.count(slots) == 3 and html.count("\ue000") == 3 * len(_SLOTS)
+    assert "\ue000" not in message().html
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -75,7 +134,7 @@ def test_text_holds_greeting_body_call_to_action_and_footer(language, lifecycle)
     assert "Camille" in text.split("\n")[0]
     assert body in text
     assert any(f"{label}\n{SENDER.shop_url}" in text for label in book.cta[lifecycle])
-    assert f"{book.envelope['unsubscribe']}\n{SENDER.unsubscribe_url}" in text
+    assert f"{book.envelope['unsubscribe']}\n{LINK}" in text
     assert SENDER.postal_address in text and SENDER.shop in text
     assert "{" not in text
 
@@ -151,6 +210,10 @@ def test_the_sender_is_escaped():
     html = message().html
     assert "Atelier &amp; Co" in html and "Atelier & Co" not in html
     assert "?a=1&amp;b=2" in html
+    html = message(sender=replace(SENDER, logo_url='x" onerror="y', shop='"><script>')).html
+    (logo,) = Outline(html).all("img")
+    assert (logo["src"], logo["alt"]) == ('x" onerror="y', '"><script>')
+    assert "onerror" not in logo
 
 
 def test_an_unknown_language_or_lifecycle_is_refused():
@@ -158,5 +221,6 @@ def test_an_unknown_language_or_lifecycle_is_refused():
         arguments = {"language": "en", "lifecycle": "new"} | wrong
         with pytest.raises(ValueError, match="xx|vip"):
             assemble(
-                **arguments, first_name=None, subject="s", preheader="p", body="b", sender=SENDER
-            )
+                **arguments, first_name=None, subject="s", preheader="p", body="b", sender=SENDER,
+                unsubscribe_link=LINK,
+            )  # fmt: skip

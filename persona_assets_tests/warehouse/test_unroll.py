@@ -50,7 +50,7 @@ def test_the_case_finds_the_element_that_the_subquery_finds(customers, elements)
     values = parameters(customers.execute(PLACES, [elements]).fetchall())
     case, subquery = (
         customers.execute(f"FROM ({text}) ORDER BY user_id", values).fetchall()
-        for text in (QUERY.to_duckdb(values), QUERY.tree.sql("duckdb"))
+        for text in (QUERY.to_duckdb(values)[0], QUERY.tree.sql("duckdb"))
     )
     assert case == subquery
     assert len({segment for _, segment, _ in case}) == elements + 1
@@ -58,13 +58,13 @@ def test_the_case_finds_the_element_that_the_subquery_finds(customers, elements)
 
 def test_a_tie_goes_to_the_name_that_sorts_first(customers):
     values = parameters([[1, 2, 3], [2, 2, 7], [1, 2, 3]])  # seg_3, seg_2, seg_1
-    found = customers.execute(QUERY.to_duckdb(values), values).fetchall()
+    found = customers.execute(*QUERY.to_duckdb(values)).fetchall()
     assert {segment for _, segment, _ in found} == {"seg_1", "seg_2", "prospects"}
 
 
 def test_the_values_stay_out_of_the_text():
     values = parameters([[1.25, 2.5, 3.75], [4.125, 5, 6]])
-    text = QUERY.to_duckdb(values)
+    text, _ = QUERY.to_duckdb(values)
     assert not [value for value in ("seg_1", "1.25", "4.125", "'run'") if value in text]
     assert "$model[2].segment" in text
 

@@ -1,7 +1,8 @@
 """The near-duplicate gate: SimHash over the texts seen so far.
 
 Charikar, "Similarity estimation techniques from rounding algorithms", 2002; Manku, Jain and Das
-Sarma, "Detecting near-duplicates for web crawling", 2007.
+Sarma, "Detecting near-duplicates for web crawling", 2007, who take 64 bits for web pages. An
+e-mail is shorter, so one word moves more bits; 256 tell it apart from another e-mail.
 """
 
 from collections.abc import Iterable
@@ -10,27 +11,32 @@ from threading import Lock
 import numpy as np
 
 REMEMBERED = 50_000
-# Unrelated texts of one language differ in about a third of the bits.
-DISTANCE = 3
+WORDS = 4  # of 64 bits
+# Of the 256 bits. Two different e-mails of one language in the tests differ in 73 at least, an
+# e-mail with and without two of its words in 21 on average and in 39 at most in 99 of 100.
+DISTANCE = 42
 
 _SHINGLE = 4
 _BITS = np.arange(64, dtype=np.uint64)
-_ONE = np.uint64(1)
+_SEEDS = np.arange(1, WORDS + 1, dtype=np.uint64) * np.uint64(0xD1342543DE82EF95)
 
 
-def fingerprint(text: str) -> np.uint64:
-    """64 bits that are alike for texts that share most of their runs of four characters."""
+def fingerprint(text: str) -> np.ndarray:
+    """256 bits, as four uint64, that are alike for texts that share most of their runs of four
+    characters."""
     codes = np.frombuffer(
         " ".join(text.casefold().split()).encode("utf-32-le", "surrogatepass"), dtype=np.uint32
     ).astype(np.uint64)
     if len(codes) < _SHINGLE:
         codes = np.pad(codes, (0, _SHINGLE - len(codes)))
-    windows = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
-    hashes = np.zeros(len(windows), dtype=np.uint64)
-    for column in windows.T:
+    hashes = np.zeros(len(codes) - _SHINGLE + 1, dtype=np.uint64)
+    for column in np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE).T:
         hashes = _mixed(hashes ^ column)
-    votes = ((hashes[:, None] >> _BITS) & _ONE).sum(axis=0, dtype=np.int64)
-    return ((votes * 2 > len(hashes)).astype(np.uint64) << _BITS).sum(dtype=np.uint64)
+    seeded = _mixed(hashes ^ _SEEDS[:, None]).view(np.uint8).reshape(WORDS, len(hashes), 8)
+    bits = np.unpackbits(seeded, axis=2, bitorder="little")
+    votes = bits.sum(axis=1, dtype=np.int32)
+    majority = (votes * 2 > len(hashes)).astype(np.uint64)
+    return (majority << _BITS).sum(axis=1, dtype=np.uint64)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
@@ -45,7 +51,7 @@ class Seen:
     """The fingerprints of the newest texts, in a ring; safe to use from several threads."""
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
-        self._ring = np.zeros(remembered, dtype=np.uint64)
+        self._ring = np.zeros((WORDS, remembered), dtype=np.uint64)
         self._count = 0
         self._lock = Lock()
 
@@ -60,12 +66,13 @@ class Seen:
         """A text that was seen before but for a few words; it is remembered otherwise."""
         mark = fingerprint(text)
         with self._lock:
-            seen = self._ring[: min(self._count, len(self._ring))]
-            if len(seen) and int(np.bitwise_count(seen ^ mark).min()) <= DISTANCE:
+            seen = self._ring[:, : min(self._count, self._ring.shape[1])]
+            distances = np.bitwise_count(seen ^ mark[:, None]).sum(axis=0, dtype=np.uint16)
+            if distances.size and distances.min() <= DISTANCE:
                 return "near-duplicate: almost the text of another e-mail of this run"
             self._add(mark)
         return None
 
-    def _add(self, mark: np.uint64) -> None:
-        self._ring[self._count % len(self._ring)] = mark
+    def _add(self, mark: np.ndarray) -> None:
+        self._ring[:, self._count % self._ring.shape[1]] = mark
         self._count += 1

@@ -14,6 +14,7 @@ MAX_BODY = 2_500
 # subject: 50 characters in any script, but of ideographs at most 40.
 MAX_SUBJECT_COLUMNS = 80
 MIN_BODY_COLUMNS = 60
+MAX_SIGNATURE_COLUMNS = 40
 
 _SAYS_NOTHING = re.compile(r"\W*(?:none|null|nil|n/?a|nan|undefined|tb[da]|todo|empty)?\W*", re.I)
 _MOJIBAKE = re.compile("[ÃÂ][\u0080-\u00bf]|â€|\ufffd")
@@ -51,7 +52,7 @@ def length(draft: Draft) -> str | None:
     60 columns or over 2,500 characters."""
     if len(draft.subject) > MAX_SUBJECT:
         return f"length: subject of {len(draft.subject)}, more than {MAX_SUBJECT} characters"
-    if columns(draft.subject) > MAX_SUBJECT_COLUMNS:
+    if len(draft.subject) * 2 > MAX_SUBJECT_COLUMNS < columns(draft.subject):
         return f"length: subject wider than {MAX_SUBJECT_COLUMNS} columns"
     if len(draft.preheader) > MAX_PREHEADER:
         return f"length: preheader of {len(draft.preheader)}, more than {MAX_PREHEADER} characters"
@@ -100,12 +101,24 @@ def heading(sentence: str, words: Words) -> str | None:
 
 
 def greeting(first: str, words: Words) -> str | None:
-    """A greeting in the body's first sentence: the merged one stands before it."""
-    return "structure: greeting in the body" if words.greetings.match(normalised(first)) else None
+    """A greeting in the body's first line: the merged one stands before it.
+
+    A short line that ends with a comma or colon is one, whatever it says.
+    """
+    said = normalised(first).rstrip()
+    salutation = said[-1:] in {",", "،", "、", ":"} and columns(first) <= MAX_SIGNATURE_COLUMNS
+    return "structure: greeting in the body" if salutation or words.greetings.match(said) else None
 
 
 def sign_off(late: str, words: Words) -> str | None:
-    """A sign-off or signature in one of the body's last sentences: it is merged afterwards."""
+    """A sign-off in one of the body's last sentences: it is merged afterwards."""
     if len(late) > 80 or not words.sign_offs.match(normalised(late)):
         return None
     return "structure: sign-off in the body"
+
+
+def signature(last: str) -> str | None:
+    """A short last line that ends with a letter: no sentence, but a name or a button's text."""
+    if last[-1:].isalpha() and columns(last) <= MAX_SIGNATURE_COLUMNS:
+        return "structure: the last line is no sentence"
+    return None

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ..brief import Brief
 from ..display import display_product
-from .text import normalised
+from .text import WORD, normalised
 
 SMALL = 3
 
@@ -14,7 +14,6 @@ _ADDRESS = re.compile(r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+\.\w{2,}")
 _PHONE = re.compile(r"(?<!\d)(?:\+\s?|\(?0)?\d(?:[\s()./-]{0,2}\d){7,}")
 _ORDER = re.compile(r"#\s?[a-z]{0,4}-?\d{3,}|(?<![a-z])[a-z]{2,5}-?\d{5,}")
 _NUMBER = re.compile(r"\d{1,3}(?:[.,'٬ ]\d{3})+(?!\d)|\d+")
-_WORD = re.compile(r"[^\W_]+(?:['’&.-][^\W_]+)*%?")
 _QUOTED = re.compile(r"[“„«\"「『《]\s*([^“”„«»\"「」『』《》\n]{3,100}?)\s*[”“»\"」』》]")
 _LEAD = 3
 _LOWER_LEAD = 5
@@ -60,7 +59,7 @@ class Catalogue:
             shown = display_product(name)
             if not shown:
                 continue
-            words = _WORD.findall(shown.removesuffix("…"))
+            words = WORD.findall(shown.removesuffix("…"))
             self._whole.add(hash(normalised(shown)))
             least = _lead(words)
             if len(words) >= least:
@@ -77,8 +76,8 @@ class Catalogue:
         found = []
         for quoted in _QUOTED.findall(sentence):
             if hash(normalised(quoted)) in self._whole:
-                found.append(tuple(_WORD.findall(quoted)))
-        words = _WORD.findall(sentence)
+                found.append(tuple(WORD.findall(quoted)))
+        words = WORD.findall(sentence)
         start = 0
         while start < len(words):
             end = self._longest(words, start) if words[start] in self._firsts else start
@@ -104,7 +103,7 @@ def unoffered_product(
 
     What could as well be an offered product's name, shortened, is none.
     """
-    offered = [{word.casefold() for word in _WORD.findall(name)} for name in products]
+    offered = [{word.casefold() for word in WORD.findall(name)} for name in products]
     for words in named:
         if not any({word.casefold() for word in words} <= known for known in offered):
             return f"another's data: the product {' '.join(words)[:40]!r} is not in the brief"

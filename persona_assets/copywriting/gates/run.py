@@ -9,6 +9,8 @@ from . import duplicates, form, language, others, wording, words
 from .text import sentences, without_products, without_shortened_products
 
 _REMEMBERED = 50_000
+# The languages of one run have one catalogue.
+_indexed = lru_cache(maxsize=1)(others.Catalogue)
 
 
 def reason(problem: str) -> str:
@@ -29,7 +31,7 @@ class _Line(NamedTuple):
 class Gates:
     """The gates for the drafts of one partition; may be used from several threads.
 
-    labels: those of all segments; catalogue: the shop's product names, about 0.5 KB of memory
+    labels: those of all segments; catalogue: the shop's product names, about 0.7 KB of memory
     each; near_duplicates: False for a writer that repeats itself by design.
     """
 
@@ -40,7 +42,7 @@ class Gates:
         near_duplicates: bool = True,
     ) -> None:
         self._labels = tuple(labels)
-        self._catalogue = others.Catalogue(catalogue)
+        self._catalogue = _indexed(tuple(catalogue))
         self._seen = duplicates.Seen() if near_duplicates else None
         self._label_pattern = lru_cache(maxsize=None)(self._label_pattern_of)
         # The offline writer's lines come back thousands of times.
@@ -75,28 +77,31 @@ class Gates:
         if found:
             # A shortened product name may look like a number, an offer or another language.
             shorter = [without_shortened_products(part, brief.products) for part in parts]
-            return found if shorter == parts else self._said_in(shorter, brief)
-        return found
+            found = found if shorter == parts else self._said_in(shorter, brief)
+        return found + self._named_in(parts, brief)
+
+    def _named_in(self, parts: list[str], brief: Brief) -> list[str]:
+        named = [name for text in _lines(parts) for name in self._line(text, brief.language).named]
+        return _told(others.unoffered_product(named, brief.products)) if named else []
 
     def _said_in(self, parts: list[str], brief: Brief) -> list[str]:
         code = brief.language
-        texts = [*parts[:2], *(text for text in parts[2].split("\n") if text)]
+        texts = _lines(parts)
         lines = [self._line(text, code) for text in texts]
         found = [problem for line in lines for problem in line.problems]
         body = lines[2:]
         found += _told(*(line.greeting for line in body[:1]))
         found += _told(*(line.sign_off for line in body[-2:]))
+        found += _told(form.signature(texts[-1].rstrip()) if body else None)
         if any(line.numbers for line in lines):
             numbers = {number for line in lines for number in line.numbers}
             found += _told(others.unknown_number(numbers, brief))
-        if named := [name for line in lines for name in line.named]:
-            found += _told(others.unoffered_product(named, brief.products))
         if found:
             return found
         unsure = []
         for text in texts:
-            problem, short = _line_language(text, code)
-            found += _told(problem)
+            problems, short = _line_language(text, code)
+            found += problems
             unsure += short
         if unsure and not found:
             found += _told(_whole_language(" ".join(unsure), code))
@@ -112,7 +117,6 @@ class Gates:
                 wording.label_leak(piece, labels),
                 others.personal_data(piece),
                 wording.invented_offer(piece, lists),
-                wording.boilerplate(piece, lists),
             )
         return _Line(
             tuple(dict.fromkeys(problems)),
@@ -131,14 +135,19 @@ def text_of(draft: Draft) -> str:
     return f"{draft.subject}\n{draft.preheader}\n{draft.body}"
 
 
+def _lines(parts: list[str]) -> list[str]:
+    subject, preheader, body = parts
+    return [subject, preheader, *(text for text in body.split("\n") if text)]
+
+
 @lru_cache(_REMEMBERED)
-def _line_language(text: str, code: str) -> tuple[str | None, tuple[str, ...]]:
-    """The first problem with the language of a line, and its sentences too short to tell."""
-    pieces = sentences(text)
-    verdicts = [language.sentence_language(piece, code) for piece in pieces]
-    problem = next((verdict for verdict in verdicts if verdict), None)
+def _line_language(text: str, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The problems with the language of a line, and its sentences too short to tell."""
+    lists, pieces = words.load(code), sentences(text)
+    verdicts = [language.sentence_language(piece, code, lists) for piece in pieces]
+    stock = [problem for piece in pieces for problem in _told(wording.boilerplate(piece, lists))]
     unsure = (p for p, v in zip(pieces, verdicts, strict=True) if v == language.UNSURE)
-    return problem, tuple(unsure)
+    return (*_told(*verdicts), *stock), tuple(unsure)
 
 
 _whole_language = lru_cache(_REMEMBERED)(language.whole_language)

@@ -10,7 +10,9 @@ from ..display import display_product
 # Stands for a product name: no letter, so that a word next to it keeps its boundary.
 BLANK = "\ufffc"
 
-_WORD = re.compile(r"[^\W_]+(?:['’&.-][^\W_]+)*%?")
+# A word in Latin script, or a run of letters of others, which touch it in Japanese or Chinese.
+_LATIN = "0-9A-Za-z\u00c0-\u024f"
+WORD = re.compile(rf"[{_LATIN}]+(?:['’&.-][{_LATIN}]+)*%?|[^\W_{_LATIN}]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…؟])[\"”»’)\]]*\s+|(?<=[。！？])[」』”）]*|\s*\n\s*")
 # Arabic is compared without vowel marks and with one form of each letter.
 _ARABIC_MARKS = re.compile("[\u064b-\u065f\u0670\u0640]")
@@ -47,7 +49,7 @@ def without_shortened_products(text: str, products: Iterable[str]) -> str:
     Models shorten names, change their case and swap their words.
     """
     for product in products:
-        known = {word.casefold() for word in _WORD.findall(product)}
+        known = {word.casefold() for word in WORD.findall(product)}
         pieces, start = [], 0
         for first, last in _runs(text, known):
             pieces += [text[start:first], f" {BLANK} "]
@@ -59,7 +61,7 @@ def without_shortened_products(text: str, products: Iterable[str]) -> str:
 def _runs(text: str, known: set[str]) -> list[tuple[int, int]]:
     """Where two or more known words follow each other, as (start, end)."""
     runs, run = [], []
-    for word in _WORD.finditer(text):
+    for word in WORD.finditer(text):
         near = run and not text[run[-1].end() : word.start()].strip(" ,/()-")
         if word.group().casefold() in known:
             run = [*run, word] if near else [word]

@@ -4,7 +4,8 @@ Product names must be blanked out of the sentence.
 """
 
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Iterator
 
 from .. import phrasebook
 from .text import BLANK, normalised
@@ -21,15 +22,16 @@ _MERGE_FIELD = re.compile(
     r"|%%?[A-Za-z][A-Za-z_ ]{1,30}%%?|%\([A-Za-z_]+\)s|(?<![\w%])%[sd](?!\w)|@@?\w+@@|##\w+##"
     r"|(?<!\w):[a-z]+(?:_[a-z]+)+:"
     rf"|<(?![<\d ])[^<>\n{BLANK}]{{1,40}}>|<\s*{BLANK}\s*>"
-    r"|(?<![A-Za-z0-9_])(?:[A-Za-z]+_[A-Za-z_]+|_{3,}|[Xx]{3,}|F?NAME|(?:FIRST|LAST)_?NAME|T[OB]D[OA]?"
+    r"|(?<![A-Za-z0-9_])(?:[A-Za-z]+_[A-Za-z_]+|_{3,}|X{2,}|x{3,}|F?NAME|(?:FIRST|LAST)_?NAME|T[OB]D[OA]?"
     r"|[a-z]+(?:Name|Product|Date|Link|Url))(?![A-Za-z0-9_])"
-    r"|[○◯〇●×✕△□＿]{2,}|[OXＯＸ]{2}(?=さん|様|さま|님|先生|女士|小姐|씨)|[○◯〇](?=さん|様|さま)"
+    r"|[○◯〇●×✕△□＿]{2,}|[OXＯＸ]{2}(?=さん|様|さま|님|先生|女士|小姐|씨)|[○◯〇](?=さん|様|さま)|某某|某(?=先生|女士|小姐)"
     r"|\.{3,}(?=さん|様)|(?i:lorem ipsum|dolor sit amet)"
 )
 # A bracket around letters asks for a value where brackets are no decoration.
 _BRACKETED = re.compile(r"\[\s*[^\W\d_][^\[\]\n]{0,60}\]")
 _LATIN_BRACKETED = re.compile(r"[\[【]\s*[A-Za-z][A-Za-z ,.'’_-]{0,60}[\]】]")
-_ANY_BRACKETS = re.compile(r"[\[(【〔《<«「『{]\s*([^\[\](){}<>«»【】〔〕《》「」『』]{1,40}?)\s*[\])】〕》>»」』}]")
+_OPEN, _CLOSED = r"\[({<«【〔《〈「『", r"\])}>»】〕》〉」』"
+_ANY_BRACKETS = re.compile(rf"[{_OPEN}]\s*([^{_OPEN}{_CLOSED}]{{1,40}}?)\s*[{_CLOSED}]")
 
 
 def placeholder(sentence: str, language: str, words: Words) -> str | None:
@@ -78,15 +80,17 @@ def label_pattern(labels: Iterable[str], language: str) -> re.Pattern[str] | Non
     Case, separators and a plural ending do not matter. A label that the language's phrases say
     anyway, such as "New", tells nobody anything and is left out.
     """
-    said = _joined(phrasebook.source(language))
+    said = _joined(" ".join(_texts(tomllib.loads(phrasebook.source(language)))))
     patterns = set()
     for label in labels:
         joined = _joined(label).strip()
         if any(char.isalpha() for char in joined):
             pattern = re.escape(joined)
             if language not in _UNSPACED or joined.isascii():
-                ending = r"\w{0,2}" if len(joined) > 4 else ""
-                pattern = rf"(?<![^\W\d_]){pattern.removesuffix('s')}{ending}(?![^\W\d_])"
+                # Latin words touch others in the unspaced languages.
+                edge = "[a-z\u00df-\u024f]" if joined.isascii() else r"[^\W\d_]"
+                ending = f"{edge}{{0,2}}" if len(joined) > 4 else ""
+                pattern = f"(?<!{edge}){pattern.removesuffix('s')}{ending}(?!{edge})"
             if not re.search(pattern, said):
                 patterns.add(pattern)
     return re.compile("|".join(sorted(patterns))) if patterns else None
@@ -95,6 +99,15 @@ def label_pattern(labels: Iterable[str], language: str) -> re.Pattern[str] | Non
 def label_leak(sentence: str, labels: re.Pattern[str] | None) -> str | None:
     """The label of a segment, the customer's own or another."""
     return "label leak: segment label" if labels and labels.search(_joined(sentence)) else None
+
+
+def _texts(node: object) -> Iterator[str]:
+    """All texts in a parsed phrase file."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for item in node.values() if isinstance(node, dict) else node:
+            yield from _texts(item)
 
 
 def _joined(text: str) -> str:

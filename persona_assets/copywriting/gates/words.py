@@ -8,9 +8,8 @@ from importlib.resources import files
 
 from persona_assets.languages import LANGUAGES
 
-from .text import normalised
-
-_KEYS = ("fields", "headings", "greetings", "sign_offs", "internal", "offers", "average", "stock")
+_KEYS = ("fields", "headings", "greetings", "sign_offs", "internal", "offers", "average", "stock",
+         "common")  # fmt: skip
 _LATIN = "a-zß-öø-ÿœ0-9_"
 _ARABIC = "\u0621-\u064a"
 # Conjunctions, prepositions and the article are written together with the word.
@@ -23,7 +22,8 @@ class Words:
 
     fields: what stands between brackets for a value to come; headings, greetings, sign_offs: how
     a line begins; internal, offers: anywhere; average: makes an amount the customer's own; stock:
-    stock phrases of the eight other languages.
+    stock phrases of the eight other languages; common, foreign: frequent words that only this
+    language has, and those that only the others have.
     """
 
     fields: re.Pattern[str]
@@ -34,6 +34,8 @@ class Words:
     offers: re.Pattern[str]
     average: re.Pattern[str]
     stock: re.Pattern[str]
+    common: frozenset[str]
+    foreign: frozenset[str]
 
 
 @cache
@@ -41,7 +43,7 @@ def load(language: str) -> Words:
     """The words of a language together with those that count in every language."""
     everywhere = _lists("any")
     own = {key: [*_lists(language)[key], *everywhere[key]] for key in _KEYS}
-    others = [_anywhere(_lists(code)["stock"], code) for code in LANGUAGES if code != language]
+    others = {code: _lists(code) for code in LANGUAGES if code != language}
     return Words(
         fields=re.compile(rf"(?:{_either(own['fields'])})"),
         headings=re.compile(rf"\s*(?:{_either(own['headings'])})\s*:"),
@@ -50,7 +52,9 @@ def load(language: str) -> Words:
         internal=re.compile(_anywhere(own["internal"], language)),
         offers=re.compile(_anywhere(own["offers"], language)),
         average=re.compile(_anywhere(own["average"], language)),
-        stock=re.compile("|".join(others)),
+        stock=re.compile("|".join(_anywhere(one["stock"], c) for c, one in others.items())),
+        common=frozenset(own["common"]),
+        foreign=frozenset(word for one in others.values() for word in one["common"]),
     )
 
 
@@ -58,7 +62,7 @@ def load(language: str) -> Words:
 def _lists(name: str) -> dict[str, list[str]]:
     source = (files(__package__) / "words" / f"{name}.toml").read_text(encoding="utf-8")
     lists = tomllib.loads(source)
-    return {key: [normalised(line) for line in lists.get(key, "").split("\n") if line] for key in _KEYS}
+    return {key: [line for line in lists.get(key, "").split("\n") if line] for key in _KEYS}
 
 
 def _either(patterns: list[str]) -> str:

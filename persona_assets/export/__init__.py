@@ -1,0 +1,1 @@
+"""Export: the e-mails as files for mail servers and mail platforms, one set per language."""
