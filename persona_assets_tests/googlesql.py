@@ -22,7 +22,6 @@ from zetasql.types import (
     SimpleCatalog,
     SimpleColumn,
     SimpleTable,
-    StructType,
     TableContent,
     TableData,
     Type,
@@ -205,9 +204,8 @@ def _type_of(value: Any) -> Type:
         inner = _type_of(value[0]) if value else TypeFactory.create_simple_type(_KINDS[pa.string()])
         return TypeFactory.create_array_type(inner)
     if isinstance(value, dict):
-        return TypeFactory.create_struct_type(
-            [StructType.StructField(field_name=n, field_type=_type_of(v)) for n, v in value.items()]
-        )
+        fields = [(name, _type_of(field)) for name, field in value.items()]
+        return TypeFactory.create_struct_type(fields)
     if value is None:
         return TypeFactory.create_simple_type(TypeKind.TYPE_STRING)
     kinds = {
