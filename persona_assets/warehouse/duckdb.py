@@ -75,12 +75,10 @@ class DuckDBWarehouse:
 
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
-        select = query.tree.copy()
-        statement = exp.Create(
-            this=_name(table), kind="TABLE", replace=True, expression=select
-        ).sql("duckdb")
+        name = _name(table).sql("duckdb")
+        select, values = query.to_duckdb(parameters)
         with self.connect() as connection:
-            connection.execute(statement, query.bind(parameters))
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}", values)
             rows = _count(connection, table)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -134,7 +132,7 @@ class DuckDBWarehouse:
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
         with self.connect() as connection:
-            cursor = connection.execute(query.to_duckdb(), query.bind(parameters))
+            cursor = connection.execute(*query.to_duckdb(parameters))
             return cursor.to_arrow_table()
 
     def stream(
@@ -144,7 +142,7 @@ class DuckDBWarehouse:
             file = Path(folder) / "rows.parquet"
             with self.connect() as connection:
                 reader = connection.execute(
-                    query.to_duckdb(), query.bind(parameters)
+                    *query.to_duckdb(parameters)
                 ).to_arrow_reader(rows)
                 with pq.ParquetWriter(file, reader.schema) as writer:
                     for batch in reader:

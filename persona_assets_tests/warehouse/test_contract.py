@@ -176,6 +176,15 @@ class TestParameters:
         text = "SELECT COUNT(*) AS n FROM persona.t WHERE @x IS NULL OR language = @x"
         assert filled.read(query(text), {"x": None})["n"].to_pylist() == [3]
 
+    def test_arrays_of_structs_are_bound(self, filled):
+        text = (
+            "SELECT id, (SELECT x.name FROM UNNEST(@some) AS x "
+            "ORDER BY ABS(x.at[OFFSET(0)] - t.id), x.name LIMIT 1) AS nearest "
+            "FROM persona.t AS t ORDER BY id"
+        )
+        some = [{"name": "b", "at": [1.5]}, {"name": "a", "at": [2.5]}, {"name": "c", "at": [9.0]}]
+        assert filled.read(query(text), {"some": some})["nearest"].to_pylist() == ["b", "a", "a"]
+
     def test_a_missing_parameter_is_named(self, filled):
         broken = query("SELECT @one AS a, @two AS b, @three AS c", "report/example")
         said = "sql/report/example.sql needs a value for @one, @three"
