@@ -45,7 +45,13 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     return dg.Definitions(
         assets=dg.map_asset_specs(lambda spec: _operated(spec, settings, writer), assets),
         asset_checks=build_checks(),
-        jobs=[automation.refresh, automation.segments, automation.write_emails, automation.export],
+        jobs=[
+            automation.load_source,
+            automation.refresh,
+            automation.segments,
+            automation.write_emails,
+            automation.export,
+        ],
         sensors=[automation.source_changed, automation.follow_changes],
         schedules=[automation.weekly_segments],
         resources={

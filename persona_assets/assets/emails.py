@@ -53,7 +53,7 @@ class EmailsConfig(dg.Config):
     customers: int | None = Field(
         default=None,
         ge=1,
-        description="At most so many e-mails over all of `languages`, picked by hash; "
+        description="At most so many e-mails, 1 or more, over all of `languages`, picked by hash; "
         "unset: every customer with an address.",
     )
     languages: list[str] = Field(

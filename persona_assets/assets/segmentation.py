@@ -44,7 +44,7 @@ class SegmentationConfig(dg.Config):
         default=None,
         ge=1,
         le=20,
-        description="Number of segments; unset: the one with the best score.",
+        description="Number of segments, 1 to 20; unset: the one with the best score.",
     )
 
 
