@@ -28,6 +28,7 @@ from persona_assets.settings import Settings, prepare_home
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import Warehouse, read_query
 
+_OURS = "persona/run"
 _LAST = ("prompts_by_language", "emails", "emails_report")
 
 
@@ -93,7 +94,7 @@ class _Job:
         self.start = time.perf_counter()
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
-        self._tags = {"persona/run": uuid.uuid4().hex}
+        self._tags = {_OURS: uuid.uuid4().hex}
 
     def execute(self, names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
         """Materialize these assets; ops: config by asset."""
@@ -123,7 +124,25 @@ def _job(settings: Settings) -> Iterator[_Job]:
         inspect_source(source_folder(settings), settings.consent)
         os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
         with dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
             yield _Job(settings, instance)
+
+
+def end_killed_runs(settings: Settings) -> None:
+    """Report the runs of a `persona run` that was killed as failed, unless one is at work: the
+    queue of the Dagster UI would wait for their end."""
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+    try:
+        with FileLock(settings.home / "run.lock", timeout=0), dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
+    except Timeout:
+        return
+
+
+def _end_killed_runs(instance: dg.DagsterInstance) -> None:
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if _OURS in run.tags:
+            instance.report_run_failed(run, "The process of the run was killed.")
 
 
 def _execute(

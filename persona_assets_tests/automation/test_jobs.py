@@ -2,7 +2,9 @@
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 
+from persona_assets import run
 from persona_assets.assets.emails import emails
 from persona_assets.definitions import build_defs
 from persona_assets.languages import LANGUAGES
@@ -133,3 +135,28 @@ def test_an_option_out_of_bounds_is_refused(definitions, name, given):
             partition_key="fr" if name == "emails" else None,
             run_config={"ops": {name: {"config": given}}},
         )
+
+
+def test_a_run_that_was_killed_does_not_block_the_queue_of_the_dagster_ui(home, monkeypatch):
+    job = build_defs(home).resolve_implicit_global_asset_job_def()
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster_home))
+    with dg.DagsterInstance.get() as instance:
+        killed, other = (
+            instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+            for tags in ({"persona/run": "some"}, {})
+        )
+        run.end_killed_runs(home)
+        assert instance.get_run_by_id(killed.run_id).status is dg.DagsterRunStatus.FAILURE
+        # Of a run that the UI launched only its own launcher knows.
+        assert instance.get_run_by_id(other.run_id).status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_at_work_is_let_be(home, monkeypatch):
+    job = build_defs(home).resolve_implicit_global_asset_job_def()
+    monkeypatch.setenv("DAGSTER_HOME", str(home.dagster_home))
+    with dg.DagsterInstance.get() as instance, FileLock(home.home / "run.lock"):
+        at_work = instance.create_run_for_job(
+            job, status=dg.DagsterRunStatus.STARTED, tags={"persona/run": "some"}
+        )
+        run.end_killed_runs(home)
+        assert instance.get_run_by_id(at_work.run_id).status is dg.DagsterRunStatus.STARTED
