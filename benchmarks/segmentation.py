@@ -6,7 +6,6 @@ calinski_harabasz_score and davies_bouldin_score, the silhouette on all customer
 """
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-from figures import figures
+from figures import figures, peak_mb
 from sklearn.cluster import KMeans
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -202,9 +201,7 @@ def _peak_of_assignment(file: Path) -> float:
     warehouse = DuckDBWarehouse(file)
     _, parameters = _assignment(warehouse, 10)
     warehouse.create("customer_segments", read_query("customer_segments"), parameters)
-    # ru_maxrss would be the parent's, where that was higher: it survives the exec.
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return peak_mb()
 
 
 def _assignment(warehouse: DuckDBWarehouse, k: int) -> tuple[str, dict]:

@@ -16,6 +16,7 @@ from persona_assets.export.op import export_emails
 from persona_assets.schemas import SOURCES
 from persona_assets.settings import Settings
 from persona_assets.source import SOURCE_STATE, source_state
+from persona_assets.warehouse import Warehouse
 
 BY_LANGUAGE = dg.AssetSelection.assets("prompts_by_language", "emails")
 FITTED = dg.AssetSelection.assets("cluster_metrics", "centroids")
@@ -53,7 +54,9 @@ def export() -> None:
     "were loaded; follow_changes goes on from there.",
 )
 def source_changed(
-    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+    context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
     """Request a load when the source is in another state than the one it was loaded in.
 
@@ -64,7 +67,7 @@ def source_changed(
     again and again, and a source that goes back to an earlier state is loaded again.
     """
     try:
-        state = source_state(settings)
+        state = source_state(settings, warehouse)
     except InputError as gone:
         return dg.SensorResult(skip_reason=str(gone), cursor="")
     loaded, loads = _loaded(context.instance)
@@ -88,9 +91,12 @@ def _loaded(instance: dg.DagsterInstance) -> tuple[dict[str, str], dict[str, int
     """By table, the state in which it was loaded, and the number of that event."""
     states, events = {}, {}
     for name in (*(model.__name__ for model in SOURCES), "suppression_list"):
-        for record in instance.fetch_materializations(dg.AssetKey(name), limit=1).records:
+        key = dg.AssetKey(name)
+        found = instance.fetch_materializations(key, limit=1).records
+        # On BigQuery the source is observed.
+        for record in found or instance.fetch_observations(key, limit=1).records:
             events[name] = record.storage_id
-            metadata = record.asset_materialization.metadata
+            metadata = (record.asset_materialization or record.asset_observation).metadata
             if SOURCE_STATE in metadata:
                 states[name] = metadata[SOURCE_STATE].value
     return states, events

@@ -1,4 +1,4 @@
-"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, dev."""
+"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, bigquery, dev."""
 
 import json
 import os
@@ -170,6 +170,31 @@ def doctor() -> None:
         click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what:<12} {finding.said}")
     if not all(finding.ok for finding in findings):
         sys.exit(1)
+
+
+@main.group()
+def bigquery() -> None:
+    """What PERSONA_WAREHOUSE=bigquery needs."""
+
+
+@bigquery.command()
+@click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables as "
+              "Parquet or CSV; without it, the sample shop.")  # fmt: skip
+@_readable
+def load(source: Path | None) -> None:
+    """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of a folder."""
+    from persona_assets.definitions import build_warehouse
+    from persona_assets.source import load_into_bigquery, source_folder
+    from persona_assets.suppression import suppression_file
+
+    settings = load_settings(warehouse="bigquery")
+    prepare_home(settings)
+    folder = source_folder(settings.model_copy(update={"source": source}))
+    for receipt in load_into_bigquery(settings, build_warehouse(settings), folder):
+        click.echo(f"{receipt.rows:>12,}  {receipt.table}")
+    listed = suppression_file(settings.model_copy(update={"source": folder}))
+    if listed is not None and settings.suppression_list is None:
+        click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -131,7 +131,7 @@ def test_a_load_that_failed_is_not_repeated_until_the_source_changes(watch, shop
 def test_a_source_that_goes_back_to_an_earlier_state_is_loaded_again(watch, shop_home):
     daemon, file = watch(), shop_home.source / "products.parquet"
     first, moment = file.read_bytes(), file.stat()
-    states = [source_state(shop_home)]
+    states = [source_state(shop_home, None)]
     for again in (False, True, False, True):
         if again:
             file.write_bytes(first)
@@ -139,7 +139,7 @@ def test_a_source_that_goes_back_to_an_earlier_state_is_loaded_again(watch, shop
         else:
             change(shop_home, "products", one_more_product)
             os.utime(file, ns=(moment.st_atime_ns, moment.st_mtime_ns + 1))
-        states.append(source_state(shop_home))
+        states.append(source_state(shop_home, None))
         daemon.look()
         assert len(daemon.look().run_ids) == 1
         daemon.work_off_the_queue()
@@ -162,7 +162,9 @@ def test_a_longer_suppression_list_is_a_change(watch, shop_home, tmp_path, monke
 def test_the_sample_shop_is_nothing_to_watch(shop_home, instance, tmp_path):
     sensor = build_defs(shop_home).resolve_sensor_def("source_changed")
     settings = shop_home.model_copy(update={"source": None, "suppression_list": None})
-    context = dg.build_sensor_context(instance, resources={"settings": settings})
+    context = dg.build_sensor_context(
+        instance, resources={"settings": settings, "warehouse": None}
+    )
     assert "nothing to watch" in sensor(context).skip_reason.skip_message
 
 

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.test_utils import BasicLoadingContext
 
@@ -146,16 +145,3 @@ def test_a_change_of_sql_or_of_a_template_is_a_new_code_version_of_what_it_makes
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == made
-
-
-@pytest.mark.parametrize("columns", [["id", "email"], ["id"]])
-def test_a_fingerprint_tells_content_and_not_order(warehouse, columns):
-    def of(*values: str) -> str:
-        select = f"SELECT * FROM (VALUES {', '.join(values)}) AS users (id, email, asked_at)"
-        warehouse.load({"users": select})
-        return warehouse.fingerprint("users", columns, "thelook_ecommerce")
-
-    one, other, empty = "(1, 'a', 5)", "(2, NULL, 5)", "(2, '', 5)"
-    assert of(one, other) == of(other, one) == of("(1, 'a', 6)", other)
-    assert len({of(one), of(one, one), of(one, other), of(other)}) == 4
-    assert (of(one, other) != of(one, empty)) == ("email" in columns)
