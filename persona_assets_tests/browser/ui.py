@@ -131,22 +131,28 @@ class DagsterUI:
     def open_asset(self, asset: str, tab: str = "overview") -> None:
         self.open(f"/assets/{asset}?view={tab}")
 
-    def open_graph(self) -> Locator:
-        """Open the graph of all assets with its groups unfolded; gives the drawing."""
+    def open_graph(self) -> None:
+        """Open the graph of all assets, its groups unfolded."""
         self.open("/asset-groups")
-        canvas = self.page.locator("#asset-graph, [class*=SVGViewport]").first
-        self.page.get_by_role("img", name="unfold_more").first.wait_for()
-        size = self.page.viewport_size
+        folded = self.page.get_by_role("img", name="unfold_more")
+        folded.first.wait_for()
         # Between the drawing and the lower edge, where there is nothing.
+        size = self.page.viewport_size
         self.page.mouse.click(size["width"] // 2, size["height"] - 60, button="right")
         self.page.get_by_role("menuitem", name="Expand all groups").click()
-        self.page.get_by_role("img", name="unfold_more").first.wait_for(state="detached")
-        return canvas
+        expect(folded).to_have_count(0)
+
+    def open_sources(self, asset: str) -> Locator:
+        """Open the asset's table of what each column is computed from, which is given."""
+        self.open_asset(asset)
+        shown = self.page.get_by_role("row").filter(has_text="computed_from")
+        shown.get_by_text("Show Markdown").click()
+        return self.page.get_by_role("dialog")
 
     def materialize(self, languages: Iterable[str] | None = None) -> None:
         """Press the page's button and launch; languages: which, where the dialog asks; no one in
         particular: all of them. Ends on the page of the run or of the backfill."""
-        self.page.get_by_role("button", name=re.compile("^Materialize( all)?…?$")).first.click()
+        self.page.get_by_role("button", name=re.compile("Materialize( all)?…?$")).first.click()
         dialog = self.page.get_by_role("dialog").filter(has_text="Partition selection")
         launched = self.page.get_by_role("link", name="View", exact=True)
         dialog.or_(launched).first.wait_for()
