@@ -15,6 +15,7 @@ from pandera.engines import ibis_engine
 from pandera.errors import SchemaError, SchemaErrors
 
 from persona_assets import schemas
+from persona_assets.failures import told
 from persona_assets.segmentation.name import RECENT_MONTHS, REPEAT_ORDERS
 from persona_assets.settings import Settings
 from persona_assets.text import as_markdown
@@ -169,6 +170,7 @@ def _check(
     asset: str, name: str, description: str, evaluate: Callable, blocking: bool = True
 ) -> Any:
     @dg.asset_check(asset=asset, name=name, description=description, blocking=blocking)
+    @told
     def run(
         context: dg.AssetCheckExecutionContext,
         settings: dg.ResourceParam[Settings],

@@ -21,13 +21,14 @@ from persona_assets.copywriting.money import Estimate
 from persona_assets.copywriting.writer import Writer
 from persona_assets.definitions import build_defs
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
+from persona_assets.failures import told_error
 from persona_assets.languages import LANGUAGES
 from persona_assets.progress import show
 from persona_assets.settings import Settings, prepare_home
 from persona_assets.source import inspect_source, source_folder
 from persona_assets.warehouse import Warehouse, read_query
 
-_LAST = ("emails", "emails_report")
+_LAST = ("prompts_by_language", "emails", "emails_report")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run(settings: Settings, languages: Sequence[str], customers: int | None) -> 
         show(f"To write: {job.estimate(languages, customers)}")
         audience = {"customers": customers, "languages": [*languages]}
         for language in languages:
-            job.execute(["emails"], language, emails=audience)
+            job.execute(["prompts_by_language", "emails"], language, emails=audience)
         job.execute(["emails_report"])
         return _summarize(job, settings)
 
@@ -141,8 +142,8 @@ def _execute(
             run_config={"loggers": {"progress": {}}, "ops": ops},
             tags=tags,
         )
-    except PersonaError:
-        raise
+    except dg.Failure as failure:
+        raise told_error(failure) from None
     except dg.DagsterError as error:  # such as a blocking check, whose rows were shown
         said = " ".join(str(error).split())
         raise PersonaError(f"The run stopped, and nothing after it was made: {said}") from error

@@ -13,9 +13,11 @@ from persona_assets import sample
 from persona_assets.errors import InputError
 from persona_assets.schemas import SOURCES, Table, columns, key
 from persona_assets.settings import Settings
+from persona_assets.suppression import suppression_file
 from persona_assets.text import mask
 
 CONSENT = "marketing_consent"
+SOURCE_STATE = "source_state"  # in the metadata of what was loaded
 _ENDINGS = ("parquet", "csv", "csv.gz")
 _TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 _ACCEPTED = {
@@ -51,10 +53,40 @@ def source_folder(settings: Settings) -> Path:
                 "CSV."
             )
         return settings.source
-    folder = settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
+    folder = _sample(settings)
     if not folder.is_dir():
         sample.write(folder, customers=settings.sample_customers, seed=settings.sample_seed)
     return folder
+
+
+def _sample(settings: Settings) -> Path:
+    return settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
+
+
+def source_state(settings: Settings) -> dict[str, str]:
+    """The state of each table's file, and of the suppression list's if there is one: what tells,
+    without reading it, that a source has changed. A sample shop that is not made yet has none.
+
+    Raises InputError when the folder or one of its tables is not there.
+    """
+    folder = _sample(settings) if settings.source is None else source_folder(settings)
+    files = {}
+    if folder.is_dir():
+        files = {model.__name__: _file(folder, model.__name__) for model in SOURCES}
+    if absent := [name for name, file in files.items() if file is None]:
+        raise InputError("\n".join(_absent(folder, name) for name in absent))
+    if listed := suppression_file(settings):
+        files["suppression_list"] = listed
+    try:
+        return {name: file_state(file) for name, file in files.items()}
+    except OSError as error:
+        raise InputError(f"{error.filename}: not readable: {error.strerror}.") from None
+
+
+def file_state(file: Path) -> str:
+    """Name, size in bytes and moment of change in nanoseconds; of a file alone, no content."""
+    found = file.stat()
+    return f"{file.name} {found.st_size} {found.st_mtime_ns}"
 
 
 def inspect_source(folder: Path, consent: bool = False) -> list[SourceTable]:
@@ -85,12 +117,9 @@ def _inspect(
     problems: list[str],
 ) -> SourceTable | None:
     name = model.__name__
-    file = next(
-        (folder / f"{name}.{end}" for end in _ENDINGS if (folder / f"{name}.{end}").is_file()),
-        None,
-    )
+    file = _file(folder, name)
     if file is None:
-        problems.append(f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv.")
+        problems.append(_absent(folder, name))
         return None
     path = str(file).replace("'", "''")
     try:
@@ -143,6 +172,15 @@ def _inspect(
     select = f"SELECT {', '.join(selected)} FROM {scan}"
     _test_values(connection, name, file, scan, select, tests, key(model), problems)
     return SourceTable(name, file, select)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    named = (folder / f"{name}.{ending}" for ending in _ENDINGS)
+    return next((file for file in named if file.is_file()), None)
+
+
+def _absent(folder: Path, name: str) -> str:
+    return f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv."
 
 
 def _csv(connection: duckdb.DuckDBPyConnection, path: str, model: type[Table]) -> str:

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
+from persona_assets.failures import asset
 from persona_assets.settings import Settings
 from persona_assets.warehouse import Warehouse, read_query
 
@@ -34,7 +35,7 @@ class PromptsConfig(dg.Config):
     )
 
 
-@dg.asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
+@asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
 def final_prompts(
     config: PromptsConfig,
     settings: dg.ResourceParam[Settings],

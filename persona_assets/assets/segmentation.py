@@ -11,6 +11,7 @@ from pydantic import Field
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
 from persona_assets.copywriting.chat import ChatModel
+from persona_assets.failures import asset
 from persona_assets.reports.pictures import as_data_uri, draw_heat_map, draw_k_choice, draw_sizes
 from persona_assets.segmentation import (
     FEATURES,
@@ -47,7 +48,7 @@ class SegmentationConfig(dg.Config):
     )
 
 
-@dg.asset(**described(schemas.cluster_metrics, GROUP, deps=["parametric"], kinds=["scikitlearn"]))
+@asset(**described(schemas.cluster_metrics, GROUP, deps=["parametric"], kinds=["scikitlearn"]))
 def cluster_metrics(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -75,7 +76,7 @@ def cluster_metrics(
     return materialized(warehouse, schemas.cluster_metrics, receipt, extra=extra)
 
 
-@dg.asset(
+@asset(
     **described(
         schemas.centroids, GROUP, deps=["parametric", "cluster_metrics"], kinds=["scikitlearn"]
     )
@@ -103,12 +104,13 @@ def centroids(
     extra = {
         "segments": dg.MetadataValue.md(as_markdown(named)),
         "heat_map": _picture(draw_heat_map(rows)),
+        "k": len(rows),
         "new_segments": [name for name, distance in kept if distance is None],
     }
     return materialized(warehouse, schemas.centroids, receipt, extra=extra)
 
 
-@dg.asset(**described(schemas.customer_segments, GROUP, query="customer_segments",
+@asset(**described(schemas.customer_segments, GROUP, query="customer_segments",
                       deps=["centroids"]))  # fmt: skip
 def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
     known = warehouse.exists("customer_segments")
@@ -144,7 +146,7 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
     )
 
 
-@dg.asset(**described(schemas.segment_labels, GROUP, deps=["centroids"]))
+@asset(**described(schemas.segment_labels, GROUP, code_version=RULES, deps=["centroids"]))
 def segment_labels(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]

@@ -167,14 +167,31 @@ class DuckDBWarehouse:
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(table, database=dataset)
 
+    def fingerprint(
+        self,
+        table: str,
+        columns: Sequence[str],
+        dataset: str = OUR_DATASET,
+        where: Mapping[str, str] | None = None,
+    ) -> str:
+        name = _name(table, dataset).sql("duckdb")
+        kept = " AND ".join(f"{_column(column)} = ${column}" for column in where or {})
+        with self.connect() as connection:
+            (total,) = connection.execute(
+                "SELECT COALESCE(SUM(HASH(part)::HUGEINT), 0) "
+                f"FROM (SELECT {', '.join(map(_column, columns))} FROM {name} "
+                f"WHERE {kept or 'TRUE'}) AS part",
+                dict(where or {}),
+            ).fetchone()
+        return f"{total % 2**64:016x}"
+
     def address(self, table: str, dataset: str = OUR_DATASET) -> str:
         return f"{self.path.stem}.{dataset}.{table}"
 
-    def load(self, selects: Mapping[str, str]) -> dict[str, tuple[Receipt, str]]:
+    def load(self, selects: Mapping[str, str]) -> dict[str, Receipt]:
         """Replace source tables, all in one transaction.
 
-        selects: a SELECT in DuckDB's dialect by table name. Returns a receipt and the content's
-        version, which does not depend on the order of the rows, by table name.
+        selects: a SELECT in DuckDB's dialect by table name. Returns a receipt by table name.
         """
         done = {}
         with self.connect() as connection, _transaction(connection):
@@ -182,14 +199,10 @@ class DuckDBWarehouse:
                 start = time.perf_counter()
                 name = _name(table, SOURCE_DATASET).sql("duckdb")
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
-                rows, version = connection.execute(
-                    "SELECT COUNT(*), COALESCE(SUM(HASH(source)::HUGEINT), 0) "
-                    f"FROM {name} AS source"
-                ).fetchone()
-                receipt = Receipt(
+                (rows,) = connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone()
+                done[table] = Receipt(
                     self.address(table, SOURCE_DATASET), rows, time.perf_counter() - start
                 )
-                done[table] = (receipt, f"{version % 2**64:016x}")
         return done
 
     @staticmethod
