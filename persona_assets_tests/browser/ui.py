@@ -30,7 +30,6 @@ _ARGUMENTS = (
 SCREEN = {"width": 1500, "height": 900}
 # Milliseconds: what a page may take, and what a run or a backfill may.
 PATIENCE, LONG = 60_000, 420_000
-_OVER = re.compile("^(Success|Failure|Canceled)$")
 
 
 def find_browser() -> str | None:
@@ -171,11 +170,26 @@ class DagsterUI:
             dialog.get_by_role("button", name=re.compile("^Launch")).click()
         launched.click()
 
+    def switch_on(self, automation: str) -> None:
+        """Switch a sensor or a schedule on; ends on its page."""
+        self.open("/automation")
+        self.page.get_by_role("link", name=automation, exact=True).click()
+        running = self.page.get_by_role("row").filter(has_text="Running")
+        running.get_by_role("checkbox").check(force=True)  # the drawing of a switch is over it
+        expect(running.get_by_role("checkbox")).to_be_checked()
+
     def outcome(self) -> str:
         """How the run ended whose page is open: Success, Failure or Canceled."""
-        status = self.page.get_by_text(_OVER).first
-        status.wait_for(timeout=LONG)
-        return status.inner_text()
+        ended = self.page.get_by_text(re.compile("^(Success|Failure|Canceled)$")).first
+        ended.wait_for(timeout=LONG)
+        return ended.inner_text()
+
+    def backfill_outcome(self) -> str:
+        """How the backfill ended whose page is open: Succeeded, Failed or Canceled."""
+        status = self.page.get_by_text("Status", exact=True).locator("xpath=..")
+        ended = status.get_by_text(re.compile("^(Succeeded|Failed|Canceled)$"))
+        ended.wait_for(timeout=LONG)
+        return ended.inner_text()
 
     def partitions(self, asset: str, state: str, count: int) -> None:
         """Expect so many partitions of the asset in a state: Materialized, Failed, Missing."""
