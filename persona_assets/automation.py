@@ -18,17 +18,19 @@ from persona_assets.settings import Settings
 from persona_assets.source import SOURCE_STATE, source_state
 from persona_assets.warehouse import Warehouse
 
+WATCHED = (*(model.__name__ for model in SOURCES), "suppression_list")
+SOURCE = dg.AssetSelection.assets(*WATCHED, "countries")
 BY_LANGUAGE = dg.AssetSelection.assets("prompts_by_language", "emails")
 FITTED = dg.AssetSelection.assets("cluster_metrics", "centroids")
 
 load_source = dg.define_asset_job(
     "load_source",
-    dg.AssetSelection.groups("source"),
+    SOURCE,
     description="The shop's tables, the countries and the suppression list.",
 )
 refresh = dg.define_asset_job(
     "refresh",
-    dg.AssetSelection.all() - BY_LANGUAGE - dg.AssetSelection.assets("emails_report"),
+    SOURCE | dg.AssetSelection.all() - BY_LANGUAGE - dg.AssetSelection.assets("emails_report"),
     description="Everything up to the prompts. write_emails goes on from there.",
 )
 segments = dg.define_asset_job(
@@ -90,7 +92,7 @@ def source_changed(
 def _loaded(instance: dg.DagsterInstance) -> tuple[dict[str, str], dict[str, int]]:
     """By table, the state in which it was loaded, and the number of that event."""
     states, events = {}, {}
-    for name in (*(model.__name__ for model in SOURCES), "suppression_list"):
+    for name in WATCHED:
         key = dg.AssetKey(name)
         found = instance.fetch_materializations(key, limit=1).records
         # On BigQuery the source is observed.
