@@ -1,8 +1,10 @@
 """Where the benchmarks' figures go: to the screen, and to bench.json in the home."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from persona_assets.settings import load_settings
 
@@ -29,3 +31,10 @@ def figures() -> Iterator[Callable[..., None]]:
     kept = [figure for figure in before if figure["name"] not in found]
     file.write_text(json.dumps([*kept, *found.values()], indent=1) + "\n", encoding="utf-8")
     print(f"\nWritten to {file}")
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had so far, in MB. Linux only."""
+    # ru_maxrss would be the parent's, where that was higher: it survives the exec.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024

@@ -16,10 +16,16 @@ from persona_assets.export.op import export_emails
 from persona_assets.schemas import SOURCES
 from persona_assets.settings import Settings
 from persona_assets.source import SOURCE_STATE, source_state
+from persona_assets.warehouse import Warehouse
 
 BY_LANGUAGE = dg.AssetSelection.assets("prompts_by_language", "emails")
 FITTED = dg.AssetSelection.assets("cluster_metrics", "centroids")
 
+load_source = dg.define_asset_job(
+    "load_source",
+    dg.AssetSelection.groups("source"),
+    description="The shop's tables, the countries and the suppression list.",
+)
 refresh = dg.define_asset_job(
     "refresh",
     dg.AssetSelection.all() - BY_LANGUAGE - dg.AssetSelection.assets("emails_report"),
@@ -41,23 +47,30 @@ def export() -> None:
 
 
 # Off at first: it can come in the middle of work by hand.
-@dg.sensor(target=dg.AssetSelection.groups("source"), minimum_interval_seconds=30)
+@dg.sensor(
+    job=load_source,
+    minimum_interval_seconds=30,
+    description="Loads the source when its files, or the suppression list, are not those that "
+    "were loaded; follow_changes goes on from there.",
+)
 def source_changed(
-    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+    context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
-    """Loads the source when its files, or the suppression list, are not those that were loaded.
+    """Request a load when the source is in another state than the one it was loaded in.
 
-    What was loaded is read from the tables' own metadata: a load by hand counts, and a cursor
-    that is reset loads nothing twice. The cursor is what was seen at the last look, and it
-    advances at every look: files that differ from one to the next are still being written. The
-    run key carries the state and the load that it replaces, so that a load that failed is not
-    repeated again and again, and a source that goes back to an earlier state is loaded again.
+    That one is read from the tables' own metadata: a load by hand counts, and a cursor that is
+    reset loads nothing twice. The cursor is what was seen at the last look, and it advances at
+    every look: files that differ from one to the next are still being written. The run key
+    carries the state and the load that it replaces, so that a load that failed is not repeated
+    again and again, and a source that goes back to an earlier state is loaded again.
     """
     try:
-        state = source_state(settings)
+        state = source_state(settings, warehouse)
     except InputError as gone:
         return dg.SensorResult(skip_reason=str(gone), cursor="")
-    loaded, load = _loaded(context.instance)
+    loaded, loads = _loaded(context.instance)
     seen = json.dumps(state, sort_keys=True)
     if not state:
         skip = "There is nothing to watch: the sample shop is made by the first run, and stays."
@@ -68,21 +81,25 @@ def source_changed(
     elif seen != context.cursor:
         skip = "The source has changed; it is loaded when the next look finds it the same."
     else:
-        key = f"{hashlib.sha256(seen.encode()).hexdigest()[:16]} after {load}"
+        replaced = [loads[name] for name in loads if loaded.get(name) != state.get(name)]
+        key = f"{hashlib.sha256(seen.encode()).hexdigest()[:16]} after {max(replaced, default=0)}"
         return dg.SensorResult([dg.RunRequest(run_key=key)], cursor=seen)
     return dg.SensorResult(skip_reason=skip, cursor=seen)
 
 
-def _loaded(instance: dg.DagsterInstance) -> tuple[dict[str, str], int]:
-    """The state in which each table was loaded, and the number of the newest of these events."""
-    found, newest = {}, 0
+def _loaded(instance: dg.DagsterInstance) -> tuple[dict[str, str], dict[str, int]]:
+    """By table, the state in which it was loaded, and the number of that event."""
+    states, events = {}, {}
     for name in (*(model.__name__ for model in SOURCES), "suppression_list"):
-        for record in instance.fetch_materializations(dg.AssetKey(name), limit=1).records:
-            newest = max(newest, record.storage_id)
-            metadata = record.asset_materialization.metadata
+        key = dg.AssetKey(name)
+        found = instance.fetch_materializations(key, limit=1).records
+        # On BigQuery the source is observed.
+        for record in found or instance.fetch_observations(key, limit=1).records:
+            events[name] = record.storage_id
+            metadata = (record.asset_materialization or record.asset_observation).metadata
             if SOURCE_STATE in metadata:
-                found[name] = metadata[SOURCE_STATE].value
-    return found, newest
+                states[name] = metadata[SOURCE_STATE].value
+    return states, events
 
 
 def _under_way(context: dg.SensorEvaluationContext) -> bool:

@@ -18,6 +18,7 @@ from persona_assets import schemas
 from persona_assets.failures import told
 from persona_assets.segmentation.name import RECENT_MONTHS, REPEAT_ORDERS
 from persona_assets.settings import Settings
+from persona_assets.source import CONSENT
 from persona_assets.text import as_markdown
 from persona_assets.warehouse import Query, Warehouse, read_query
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
@@ -193,6 +194,8 @@ def _schema_check(model: type[schemas.Table], dataset: str) -> Any:
         warehouse: Warehouse, settings: Settings, partition: str | None
     ) -> list[Failure]:
         with warehouse.ibis_table(name, dataset) as table:
+            if dataset == SOURCE_DATASET:
+                table = _used(model, table, settings)
             if partition is not None:
                 table = table.filter(table.language == partition)
             return schema_failures(model, table)
@@ -200,6 +203,14 @@ def _schema_check(model: type[schemas.Table], dataset: str) -> Any:
     return _check(
         name, "schema", "Columns, types and bounds are those of the pandera model.", evaluate
     )
+
+
+def _used(model: type[schemas.Table], table: ibis.Table, settings: Settings) -> ibis.Table:
+    """The columns that we use; what else a source has is none of our business."""
+    names = schemas.columns(model)
+    if CONSENT in names and not settings.consent:
+        table = table.mutate(**{CONSENT: ibis.null("boolean")})
+    return table.select([name for name in names if name in table.columns])
 
 
 def _claim_check(claim: str, asset: str, blocking: bool = True) -> Any:

@@ -1,4 +1,4 @@
-"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, dev."""
+"""The command `persona`: run, estimate, trace, export, unsubscribe, doctor, bigquery, dev."""
 
 import json
 import os
@@ -172,17 +172,45 @@ def doctor() -> None:
         sys.exit(1)
 
 
+@main.group()
+def bigquery() -> None:
+    """What PERSONA_WAREHOUSE=bigquery needs."""
+
+
+@bigquery.command()
+@click.option("--source", type=click.Path(path_type=Path), help="Folder with the five tables as "
+              "Parquet or CSV; without it, the sample shop.")  # fmt: skip
+@_readable
+def load(source: Path | None) -> None:
+    """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of a folder."""
+    from persona_assets.definitions import build_warehouse
+    from persona_assets.source import load_into_bigquery, source_folder
+    from persona_assets.suppression import suppression_file
+
+    settings = load_settings(warehouse="bigquery")
+    prepare_home(settings)
+    folder = source_folder(settings.model_copy(update={"source": source}))
+    for receipt in load_into_bigquery(settings, build_warehouse(settings), folder):
+        click.echo(f"{receipt.rows:>12,}  {receipt.table}")
+    listed = suppression_file(settings.model_copy(update={"source": folder}))
+    if listed is not None and settings.suppression_list is None:
+        click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @_readable
 def dev(options: tuple[str, ...]) -> None:
     """Open the Dagster UI on the home. OPTIONS go to `dagster dev`, such as --port 3001."""
+    from persona_assets import run as job
+
     settings = load_settings()
     prepare_home(settings)
     beside_python = str(Path(sys.executable).parent)
     program = shutil.which("dagster", path=beside_python) or shutil.which("dagster")
     if program is None:
         raise PersonaError("The command dagster is not installed: pip install dagster-webserver.")
+    job.end_killed_runs(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
     os.environ["PERSONA_HOME"] = str(settings.home.resolve())
     command = [program, "dev", "-m", "persona_assets.definitions", *options]

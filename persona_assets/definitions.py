@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from persona_assets import automation
+from persona_assets import automation, schemas
 from persona_assets.assets import behaviour, emails, prompts, reports, segmentation, sources
 from persona_assets.checks import build_checks
 from persona_assets.copywriting.chat_writer import ChatWriter
@@ -17,7 +17,7 @@ from persona_assets.copywriting.offline import OfflineWriter
 from persona_assets.copywriting.writer import Writer
 from persona_assets.progress import progress_logger
 from persona_assets.settings import SENDER, Settings, load_settings
-from persona_assets.warehouse import DuckDBWarehouse
+from persona_assets.warehouse import DuckDBWarehouse, Warehouse
 
 
 def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
@@ -26,9 +26,10 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     Loading it touches no network and creates no file. Raises InputError when a setting is wrong.
     """
     settings = settings or load_settings()
+    on_bigquery = settings.warehouse == "bigquery"
     writer = resources.get("writer") or _writer(settings)
     assets = [
-        sources.sources,
+        sources.observe_sources() if on_bigquery else sources.sources,
         sources.countries,
         sources.suppression_list,
         behaviour.parametric,
@@ -45,12 +46,18 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     return dg.Definitions(
         assets=dg.map_asset_specs(lambda spec: _operated(spec, settings, writer), assets),
         asset_checks=build_checks(),
-        jobs=[automation.refresh, automation.segments, automation.write_emails, automation.export],
+        jobs=[
+            automation.load_source,
+            automation.refresh,
+            automation.segments,
+            automation.write_emails,
+            automation.export,
+        ],
         sensors=[automation.source_changed, automation.follow_changes],
         schedules=[automation.weekly_segments],
         resources={
             "settings": settings,
-            "warehouse": DuckDBWarehouse(settings.warehouse_file, settings.lock_seconds),
+            "warehouse": build_warehouse(settings),
             **resources,
             "writer": writer,
         },
@@ -73,6 +80,37 @@ def _operated(spec: dg.AssetSpec, settings: Settings, writer: Writer) -> dg.Asse
         freshness_policy=automation.FRESHNESS[spec.group_name],
         code_version=f"{spec.code_version}-{digest}" if said else spec.code_version,
     )
+
+
+def build_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse that the settings name. Opens and reaches nothing."""
+    if settings.warehouse == "duckdb":
+        return DuckDBWarehouse(settings.warehouse_file, settings.lock_seconds)
+    from persona_assets.warehouse.bigquery import BigQueryWarehouse
+    from persona_assets.warehouse.jobs import Jobs, resource
+
+    return BigQueryWarehouse(
+        Jobs(
+            resource(settings.bigquery_project, settings.bigquery_location),
+            settings.bigquery_maximum_bytes,
+            settings.bigquery_usd_per_tib,
+            _labels,
+        ),
+        settings.bigquery_project,
+        settings.bigquery_dataset,
+        settings.bigquery_source,
+        settings.bigquery_location,
+        schemas.layouts(),
+    )
+
+
+def _labels() -> dict[str, str]:
+    """What the jobs of the running step are labelled with: asset (or check) and run."""
+    try:
+        context = dg.OpExecutionContext.get()
+    except dg.DagsterInvariantViolationError:  # no step is running
+        return {}
+    return {"asset": context.op.name, "run_id": context.run_id}
 
 
 def _writer(settings: Settings) -> Writer:

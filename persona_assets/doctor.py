@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -9,9 +10,10 @@ import duckdb
 
 from persona_assets.copywriting.chat import ChatModel
 from persona_assets.copywriting.money import load_price
+from persona_assets.definitions import build_warehouse
 from persona_assets.errors import PersonaError
 from persona_assets.settings import Settings, sender_examples, variable
-from persona_assets.source import inspect_source, source_folder
+from persona_assets.source import check_source, inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
 
 _SHOWN = 5
@@ -37,8 +39,11 @@ def examine(settings: Settings) -> list[Finding]:
         ),
         Finding("settings", True, _settings(settings)),
         _home(settings),
-        _source(settings),
-        _warehouse(settings),
+        *(
+            _bigquery(settings)
+            if settings.warehouse == "bigquery"
+            else (_source(settings), _warehouse(settings))
+        ),
         _writer(settings),
         _sender(settings),
     ]
@@ -107,6 +112,30 @@ def _writer(settings: Settings) -> Finding:
         )
     cost = f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
     return Finding("writer", True, f"{model.model} at {model.url}, {cost}")
+
+
+def _bigquery(settings: Settings) -> list[Finding]:
+    """Whether a job runs, our dataset is where it should be, and the source has what is needed."""
+    warehouse = build_warehouse(settings)
+    emulator = os.environ.get("BIGQUERY_EMULATOR_HOST")
+    where = f"the emulator at {emulator}" if emulator else "Google's service"
+    place = f"{warehouse.place} in {warehouse.location}"
+    return [
+        _tried("bigquery", warehouse.try_job, f"{where} runs jobs of {settings.bigquery_project}"),
+        _tried("warehouse", warehouse.inspect_dataset, place),
+        _tried(
+            "source",
+            lambda: check_source(settings, warehouse),
+            f"{settings.bigquery_source} has the five tables",
+        ),
+    ]
+
+
+def _tried(what: str, attempt: Callable[[], str | None], said: str) -> Finding:
+    try:
+        return Finding(what, True, attempt() or said)
+    except PersonaError as error:
+        return Finding(what, False, str(error).replace("\n", "\n" + " " * 19))
 
 
 def _sender(settings: Settings) -> Finding:

@@ -19,15 +19,16 @@ from persona_assets import schemas
 from persona_assets.assets.emails import EmailsConfig, audience_cutoff, estimate_work
 from persona_assets.copywriting.money import Estimate
 from persona_assets.copywriting.writer import Writer
-from persona_assets.definitions import build_defs
+from persona_assets.definitions import build_defs, build_warehouse
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
 from persona_assets.failures import told_error
 from persona_assets.languages import LANGUAGES
 from persona_assets.progress import show
 from persona_assets.settings import Settings, prepare_home
-from persona_assets.source import inspect_source, source_folder
+from persona_assets.source import check_source
 from persona_assets.warehouse import Warehouse, read_query
 
+_OURS = "persona/run"
 _LAST = ("prompts_by_language", "emails", "emails_report")
 
 
@@ -93,7 +94,7 @@ class _Job:
         self.start = time.perf_counter()
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
-        self._tags = {"persona/run": uuid.uuid4().hex}
+        self._tags = {_OURS: uuid.uuid4().hex}
 
     def execute(self, names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
         """Materialize these assets; ops: config by asset."""
@@ -120,10 +121,28 @@ class _Job:
 def _job(settings: Settings) -> Iterator[_Job]:
     prepare_home(settings)
     with _only_run(settings):
-        inspect_source(source_folder(settings), settings.consent)
+        check_source(settings, build_warehouse(settings))
         os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
         with dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
             yield _Job(settings, instance)
+
+
+def end_killed_runs(settings: Settings) -> None:
+    """Report the runs of a `persona run` that was killed as failed, unless one is at work: the
+    queue of the Dagster UI would wait for their end."""
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+    try:
+        with FileLock(settings.home / "run.lock", timeout=0), dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
+    except Timeout:
+        return
+
+
+def _end_killed_runs(instance: dg.DagsterInstance) -> None:
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if _OURS in run.tags:
+            instance.report_run_failed(run, "The process of the run was killed.")
 
 
 def _execute(
@@ -162,9 +181,14 @@ def _summarize(job: _Job, settings: Settings) -> Summary:
         for result in results
         for event in result.get_asset_materialization_events()
     ]
+    seen = [
+        event.asset_observation_data.asset_observation
+        for result in results
+        for event in result.get_asset_observation_events()
+    ]
     checks = [check for result in results for check in result.get_asset_check_evaluations()]
     by_language = {m.partition: m for m in made if m.partition}
-    tables = {m.asset_key.to_user_string(): m.metadata for m in made if not m.partition}
+    tables = {m.asset_key.to_user_string(): m.metadata for m in [*seen, *made] if not m.partition}
     emails = {
         language: _value(m, "dagster/partition_row_count") for language, m in by_language.items()
     }
@@ -193,7 +217,7 @@ def _summarize(job: _Job, settings: Settings) -> Summary:
         oddities=dict(tables["parametric"]["oddity_counts"].value),
         seconds=_seconds(results),
         seconds_total=round(time.perf_counter() - job.start, 1),
-        warehouse=str(settings.warehouse_file),
+        warehouse=warehouse.place,
         reports=[str(settings.reports / f"{page}.html") for page in ("emails", "segments")],
         runs=[result.run_id for result in results],
         example=next(iter(sample["user_id"].to_pylist()), None),

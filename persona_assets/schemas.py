@@ -1,8 +1,11 @@
 """One pandera model per table: its columns, their types, their meaning and their bounds.
 
 The docstring of a model is the table's description in the Dagster UI. Money is in USD, time in
-UTC, a month is 30.44 days.
+UTC, a month is 30.44 days. `cluster_by` in a model's metadata are the columns that large tables are
+sorted by, where the warehouse can.
 """
+
+import inspect
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -13,6 +16,7 @@ from pandera.engines import ibis_engine
 
 from persona_assets.copywriting.brief import LIFECYCLES
 from persona_assets.languages import LANGUAGES
+from persona_assets.warehouse.base import Layout
 
 _STRINGS = dt.Array(dt.string)
 _UTC = dt.Timestamp(timezone="UTC")
@@ -20,12 +24,19 @@ _SHOWN = 5
 _ADDRESS = r"^[^@\s]+@[^@\s]+$"
 
 
-@ibis_engine.Engine.register_dtype(equivalents=[_STRINGS])
+@ibis_engine.Engine.register_dtype(
+    equivalents=[_STRINGS, dt.Array(dt.String(nullable=False))]
+)
 @immutable
 class Strings(ibis_engine.DataType):
-    """A list of strings, which pandera does not know by itself."""
+    """A list of strings, which pandera does not know by itself; on BigQuery none of them is NULL
+    and neither is the list."""
 
     type = _STRINGS
+
+    def check(self, pandera_dtype, data_container=None) -> bool:
+        found = getattr(pandera_dtype, "type", None)
+        return isinstance(found, dt.Array) and isinstance(found.value_type, dt.String)
 
 
 @ibis_engine.Engine.register_dtype(equivalents=[_UTC])
@@ -51,6 +62,7 @@ class Table(pa.DataFrameModel):
 
     class Config:
         strict = True
+        metadata = {}
 
 
 class users(Table):
@@ -176,6 +188,7 @@ class parametric(Table):
 
     class Config:
         unique = ["user_id"]
+        metadata = {"cluster_by": ["user_id"]}
 
 
 class cluster_metrics(Table):
@@ -203,8 +216,7 @@ class cluster_metrics(Table):
 class centroids(Table):
     """The k-means model: one row per segment of buyers.
 
-    A customer x belongs to the segment with the smallest
-    intercept + sum of weight * LN(1 + x), which is the nearest centre.
+    A buyer belongs to the segment with the nearest centre, measured in LN(1 + x) over deviation.
     """
 
     segment: str = _column(
@@ -222,10 +234,11 @@ class centroids(Table):
     centre_months_since_last_order: float = _column(
         "Mean of LN(1 + months_since_last_order).", ge=0
     )
-    intercept: float = _column("Constant of the segment's linear score.")
-    weight_total_orders: float = _column("Weight of LN(1 + total_orders).")
-    weight_total_revenue: float = _column("Weight of LN(1 + total_revenue).")
-    weight_months_since_last_order: float = _column("Weight of LN(1 + months_since_last_order).")
+    deviation_total_orders: float = _column("Standard deviation of LN(1 + total_orders).", gt=0)
+    deviation_total_revenue: float = _column("Standard deviation of LN(1 + total_revenue).", gt=0)
+    deviation_months_since_last_order: float = _column(
+        "Standard deviation of LN(1 + months_since_last_order).", gt=0
+    )
     last_number: int = _column("The highest N of seg_N that was ever given out.", ge=1)
     segmentation_run: str = _column("Dagster run that fitted the model.")
 
@@ -242,6 +255,7 @@ class customer_segments(Table):
 
     class Config:
         unique = ["user_id"]
+        metadata = {"cluster_by": ["user_id"]}
 
 
 class previous_segments(Table):
@@ -252,6 +266,7 @@ class previous_segments(Table):
 
     class Config:
         unique = ["user_id"]
+        metadata = {"cluster_by": ["user_id"]}
 
 
 class segment_labels(Table):
@@ -312,6 +327,7 @@ class final_prompts(Table):
 
     class Config:
         unique = ["user_id"]
+        metadata = {"cluster_by": ["language", "prompt_hash"]}
 
 
 class drafts(Table):
@@ -333,6 +349,7 @@ class drafts(Table):
 
     class Config:
         unique = ["prompt_hash", "writer", "attempt"]
+        metadata = {"cluster_by": ["writer", "prompt_hash"]}
 
 
 class emails(Table):
@@ -358,6 +375,7 @@ class emails(Table):
 
     class Config:
         unique = ["user_id"]
+        metadata = {"cluster_by": ["language", "user_id"]}
 
 
 SOURCES = (users, orders, order_items, products, events)
@@ -377,3 +395,23 @@ def arrow_schema(model: type[Table]) -> pyarrow.Schema:
     """The table's columns as Arrow types."""
     types = {name: spec.dtype.type for name, spec in columns(model).items()}
     return ibis.schema(types).to_pyarrow()
+
+
+def describe(model: type[Table]) -> str:
+    """What the table is, from its model's docstring."""
+    return inspect.cleandoc(model.__doc__ or "")
+
+
+def layouts() -> dict[str, Layout]:
+    """How a warehouse is to make each of our tables, by name."""
+    sources = {model.__name__ for model in SOURCES}
+    models = [model for model in Table.__subclasses__() if model.__name__ not in sources]
+    return {
+        model.__name__: Layout(
+            arrow_schema(model),
+            describe(model),
+            {name: spec.description for name, spec in columns(model).items()},
+            tuple(model.__config__.metadata.get("cluster_by", ())),
+        )
+        for model in models
+    }

@@ -35,8 +35,9 @@ class Settings(BaseSettings):
         env_prefix="PERSONA_", env_file=".env", extra="ignore", env_ignore_empty=True
     )
 
-    warehouse: Literal["duckdb"] = Field(
-        "duckdb", description="Where the tables live: duckdb, a file in the home."
+    warehouse: Literal["duckdb", "bigquery"] = Field(
+        "duckdb",
+        description="Where the tables live: duckdb, a file in the home, or bigquery, a dataset.",
     )
     home: Path = Field(
         Path(".persona"),
@@ -46,6 +47,26 @@ class Settings(BaseSettings):
         None,
         description="Folder with users, orders, order_items, products and events as Parquet or "
         "CSV; unset: the sample shop is generated.",
+    )
+    bigquery_project: str | None = Field(
+        None, description="Project that runs and pays the jobs, for PERSONA_WAREHOUSE=bigquery."
+    )
+    bigquery_dataset: str = Field(
+        "persona", description="Dataset of that project for our tables, made when first written."
+    )
+    bigquery_location: str = Field(
+        "US", description="Location of our dataset and of the source: US, EU, europe-west1, …"
+    )
+    bigquery_source: str = Field(
+        "bigquery-public-data.thelook_ecommerce",
+        pattern=r"^[^.\s]+(\.[^.\s]+)*\.\w+$",
+        description="project.dataset with users, orders, order_items, products and events.",
+    )
+    bigquery_maximum_bytes: int = Field(
+        2**40, ge=1, description="Bytes that one query may bill at most; 1 TiB is about $6.25."
+    )
+    bigquery_usd_per_tib: float = Field(
+        6.25, ge=0, description="Price of a TiB billed, USD, for estimates and receipts."
     )
     as_of: date | None = Field(
         None,
@@ -211,6 +232,17 @@ def load_settings(**overrides) -> Settings:
         raise InputError(
             "PERSONA_LABELS=hand_on and PERSONA_LABELS_FILE go together: set both or neither."
         )
+    if settings.warehouse == "bigquery":
+        if not settings.bigquery_project:
+            raise InputError(
+                "PERSONA_WAREHOUSE=bigquery and PERSONA_BIGQUERY_PROJECT is not set: name the "
+                "project that runs and pays the jobs."
+            )
+        if settings.source is not None:
+            raise InputError(
+                "PERSONA_SOURCE is a folder and PERSONA_WAREHOUSE=bigquery reads tables: set "
+                "PERSONA_BIGQUERY_SOURCE instead; `persona bigquery load` puts a folder there."
+            )
     asks = "PERSONA_WRITER=chat" if settings.writer == "chat" else "PERSONA_LABELS=hand_off"
     if (settings.writer == "chat" or settings.labels == "hand_off") and not settings.model:
         raise InputError(

@@ -1,23 +1,30 @@
 """The shop's five tables: where they come from, and what is refused before anything is written.
 
 A source is a folder of Parquet or CSV. Without one, the sample shop is generated into the home
-and read the same way.
+and read the same way. On BigQuery it is a dataset, which stays where it is.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from persona_assets import sample
 from persona_assets.errors import InputError
-from persona_assets.schemas import SOURCES, Table, columns, key
+from persona_assets.schemas import SOURCES, Table, arrow_schema, columns, key
 from persona_assets.settings import Settings
 from persona_assets.suppression import suppression_file
 from persona_assets.text import mask
+from persona_assets.warehouse import Receipt
 
 CONSENT = "marketing_consent"
 SOURCE_STATE = "source_state"  # in the metadata of what was loaded
+_ROWS = 100_000  # read at a time
 _ENDINGS = ("parquet", "csv", "csv.gz")
 _TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
 _ACCEPTED = {
@@ -38,6 +45,39 @@ class SourceTable:
     name: str
     file: Path
     select: str
+
+
+def check_source(settings: Settings, warehouse: Any) -> None:
+    """Raise InputError, one line per problem, unless the source has all that is needed."""
+    if settings.warehouse == "bigquery":
+        needed = {model.__name__: arrow_schema(model) for model in SOURCES}
+        if not settings.consent:
+            users = needed["users"]
+            needed["users"] = users.remove(users.get_field_index(CONSENT))
+        warehouse.inspect_source(needed)
+    else:
+        inspect_source(source_folder(settings), settings.consent)
+
+
+def load_into_bigquery(settings: Settings, warehouse: Any, folder: Path) -> Iterator[Receipt]:
+    """Replace the five tables of PERSONA_BIGQUERY_SOURCE by those of the folder, one at a time.
+
+    Raises InputError for a source that is not ours to write to, or tables that are refused; then
+    nothing was written.
+    """
+    if settings.bigquery_source.startswith("bigquery-public-data."):
+        raise InputError(
+            f"{settings.bigquery_source} is Google's: set PERSONA_BIGQUERY_SOURCE to a dataset of "
+            "your own first."
+        )
+    tables = inspect_source(folder, settings.consent)
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for table, model in zip(tables, SOURCES, strict=True):
+            schema = arrow_schema(model)
+            rows = connection.execute(table.select).to_arrow_reader(_ROWS)
+            batches = (pa.Table.from_batches([batch]).cast(schema).to_batches() for batch in rows)
+            yield warehouse.load_source(table.name, schema, chain.from_iterable(batches))
 
 
 def source_folder(settings: Settings) -> Path:
@@ -63,24 +103,37 @@ def _sample(settings: Settings) -> Path:
     return settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
 
 
-def source_state(settings: Settings) -> dict[str, str]:
-    """The state of each table's file, and of the suppression list's if there is one: what tells,
-    without reading it, that a source has changed. A sample shop that is not made yet has none.
+def source_state(settings: Settings, warehouse: Any) -> dict[str, str]:
+    """What tells, without reading it, that a source has changed: the state of each table, and of
+    the suppression list's file, if there is one. A sample shop that is not made yet has none.
 
-    Raises InputError when the folder or one of its tables is not there.
+    Raises InputError when the source or one of its tables is not there.
     """
+    listed = suppression_file(settings)
+    try:
+        if settings.warehouse == "bigquery":
+            observed = warehouse.observe([model.__name__ for model in SOURCES])
+            states = {name: table_state(s.rows, s.modified) for name, s in observed.items()}
+        else:
+            states = {name: file_state(file) for name, file in _files(settings).items()}
+        return states | ({"suppression_list": file_state(listed)} if listed else {})
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+def _files(settings: Settings) -> dict[str, Path]:
     folder = _sample(settings) if settings.source is None else source_folder(settings)
-    files = {}
-    if folder.is_dir():
-        files = {model.__name__: _file(folder, model.__name__) for model in SOURCES}
+    if not folder.is_dir():
+        return {}
+    files = {model.__name__: _file(folder, model.__name__) for model in SOURCES}
     if absent := [name for name, file in files.items() if file is None]:
         raise InputError("\n".join(_absent(folder, name) for name in absent))
-    if listed := suppression_file(settings):
-        files["suppression_list"] = listed
-    try:
-        return {name: file_state(file) for name, file in files.items()}
-    except OSError as error:
-        raise InputError(f"{error.filename}: not readable: {error.strerror}.") from None
+    return files
+
+
+def table_state(rows: int, modified: datetime) -> str:
+    """Rows and moment of the last change."""
+    return f"{rows} {modified.isoformat()}"
 
 
 def file_state(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SUPPRESSED = 7
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the developer's settings, and each has a folder of its own to stand in."""
     for name in [*os.environ]:
-        if name.startswith(("PERSONA_", "DAGSTER_", "OPENAI_")):
+        if name.startswith(("PERSONA_", "DAGSTER_", "OPENAI_", "BIGQUERY_", "GOOGLE_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -53,6 +53,22 @@ def home(finished_home: Settings, tmp_path: Path) -> Settings:
     """A copy of the finished home, to change at will."""
     shutil.copytree(finished_home.home, tmp_path / "home")
     return finished_home.model_copy(update={"home": tmp_path / "home"})
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[str]:
+    """The address of an emulator of BigQuery that runs as long as the tests do."""
+    from persona_assets_tests.emulator import running
+
+    with running() as address:
+        yield address
+
+
+@pytest.fixture
+def emulated(emulator: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything for BigQuery goes to the emulator; its address."""
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", emulator)
+    return emulator
 
 
 @pytest.fixture

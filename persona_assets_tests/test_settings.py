@@ -151,8 +151,14 @@ def test_a_prepared_home_keeps_what_is_in_it_and_sends_no_telemetry(tmp_path):
         ({"labels": "hand_off"}, "PERSONA_MODEL is not set"),
         ({"labels": "hand_on"}, "PERSONA_LABELS_FILE"),
         ({"labels_file": Path("labels.csv")}, "PERSONA_LABELS=hand_on"),
+        ({"warehouse": "bigquery"}, "PERSONA_BIGQUERY_PROJECT is not set"),
+        (
+            {"warehouse": "bigquery", "bigquery_project": "p", "source": Path("shop")},
+            "set PERSONA_BIGQUERY_SOURCE instead",
+        ),
+        ({"bigquery_source": "thelook_ecommerce"}, "PERSONA_BIGQUERY_SOURCE is"),
     ],
 )
-def test_what_labelling_needs_is_asked_for_before_anything_runs(given, named):
+def test_what_goes_together_is_asked_for_before_anything_runs(given, named):
     with pytest.raises(InputError, match=named):
         load_settings(**given)

@@ -76,17 +76,22 @@ facts AS (
   LEFT JOIN bounds AS b ON TRUE
 ),
 
--- Text from customers and products, each on one line, without markup and addresses.
+-- Text from customers and products, each on one line, without markup and addresses. A list without
+-- items is as good as none: BigQuery keeps no NULL for a list.
 said AS (
   SELECT
     *,
     REGEXP_REPLACE(country, r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+', ' ') AS country_said,
     REGEXP_REPLACE(last_event, r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+', ' ') AS event_said,
     REGEXP_REPLACE(
-      ARRAY_TO_STRING(top_products_user, '; '), r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+', ' '
+      NULLIF(ARRAY_TO_STRING(top_products_user, '; '), ''),
+      r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+',
+      ' '
     ) AS own_said,
     REGEXP_REPLACE(
-      ARRAY_TO_STRING(top_products_country, '; '), r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+', ' '
+      NULLIF(ARRAY_TO_STRING(top_products_country, '; '), ''),
+      r'[^\s;]*@[^\s;]*|[<>\s\p{Z}\p{Cc}]+',
+      ' '
     ) AS popular_said
   FROM facts
 ),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ BATCH = 5_000
 SECONDS = 15.0
 _DRAFTS = schemas.arrow_schema(schemas.drafts)
 _KEY = schemas.key(schemas.drafts)
+_OF_DRAFT = {*_DRAFTS.names} & {*Draft.__slots__}
 _LISTS = ("top_products_user", "top_products_country", "refused_for")
 
 
@@ -42,6 +43,8 @@ class Desk:
     def save(self) -> int:
         """Move what is in the journal to the table drafts; how many were new there."""
         with self.journal.taken() as rows:
+            if not rows:
+                return 0
             for row in rows:
                 row["written_at"] = datetime.fromisoformat(row["written_at"])
             batch = pa.RecordBatch.from_pylist(rows, schema=_DRAFTS)
@@ -57,10 +60,10 @@ class Desk:
         """
         saved = 0
         for _ in range(ATTEMPTS):
-            made = self._round(writer, before)
+            asked, made = self._round(writer, before)
             saved += made
-            if not made:
-                break
+            if not asked:
+                return saved
         if unanswered := sum(1 for _ in self._pending(writer, before)):
             raise PersonaError(
                 f"{unanswered:,} prompts in {self.wanted['language']} got no answer from "
@@ -68,11 +71,19 @@ class Desk:
             )
         return saved
 
-    def _round(self, writer: Writer, before: tuple[str, ...]) -> int:
-        saved = waiting = 0
+    def _round(self, writer: Writer, before: tuple[str, ...]) -> tuple[int, int]:
+        """Ask once for each pending prompt; how many were asked for, and drafts saved."""
+        asked = saved = waiting = 0
         last = time.monotonic()
+
+        def briefs() -> Iterator[Brief]:
+            nonlocal asked
+            for brief in self._pending(writer, before):
+                asked += 1
+                yield brief
+
         try:
-            for made in writer.write(self._pending(writer, before), self._keep, self.budget):
+            for made in writer.write(briefs(), self._keep, self.budget):
                 waiting += made
                 if waiting >= BATCH or time.monotonic() - last > SECONDS:
                     saved += self.save()
@@ -80,7 +91,7 @@ class Desk:
                     waiting, last = 0, time.monotonic()
         finally:
             saved += self.save()
-        return saved
+        return asked, saved
 
     def _pending(self, writer: Writer, before: tuple[str, ...]) -> Iterator[Brief]:
         parameters = {
@@ -95,11 +106,9 @@ class Desk:
 
     def _keep(self, brief: Brief, draft: Draft) -> None:
         problems = self.gates.problems(draft, brief)
-        fields = asdict(draft)
-        del fields["finish_reason"]
         self.journal.add(
-            fields
-            | {
+            {
+                **{name: getattr(draft, name) for name in _OF_DRAFT},
                 "status": "rejected" if problems else "accepted",
                 "problems": problems,
                 "run_id": self.run_id,

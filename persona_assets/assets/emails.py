@@ -53,7 +53,7 @@ class EmailsConfig(dg.Config):
     customers: int | None = Field(
         default=None,
         ge=1,
-        description="At most so many e-mails over all of `languages`, picked by hash; "
+        description="At most so many e-mails, 1 or more, over all of `languages`, picked by hash; "
         "unset: every customer with an address.",
     )
     languages: list[str] = Field(
@@ -187,8 +187,9 @@ def estimate_work(
 def _gates(warehouse: Warehouse, writer: Writer, language: str) -> Gates:
     labels = warehouse.read(read_query("segment_labels"), {})["segment_label"].to_pylist()
     catalogue = warehouse.read(read_query("product_names"), {})["name"].to_pylist()
-    # The templates repeat by design.
-    gates = Gates(labels, catalogue, near_duplicates=not isinstance(writer, OfflineWriter))
+    if isinstance(writer, OfflineWriter):  # whose templates repeat by design
+        return Gates(labels, catalogue, near_duplicates=False)
+    gates = Gates(labels, catalogue)
     accepted = {"writer": writer.name, "language": language, "drafts": _REMEMBERED}
     for texts in warehouse.stream(read_query("accepted_texts"), accepted, BATCH):
         gates.remember("\n".join(row.values()) for row in texts.to_pylist())

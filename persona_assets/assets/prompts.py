@@ -31,7 +31,7 @@ class PromptsConfig(dg.Config):
         default=None,
         ge=0,
         le=0.5,
-        description="Share of customers kept without an e-mail; unset: PERSONA_HOLDOUT.",
+        description="Share of customers kept without an e-mail, 0 to 0.5; unset: PERSONA_HOLDOUT.",
     )
 
 

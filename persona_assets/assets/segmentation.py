@@ -20,10 +20,10 @@ from persona_assets.segmentation import (
     fit_segments,
     hash_cutoff,
     match_segments,
+    model_parameters,
     model_rows,
     name_segments,
     prepare,
-    score_parameters,
 )
 from persona_assets.segmentation.handoff import ask_for_labels
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
@@ -34,7 +34,6 @@ from persona_assets.warehouse import Receipt, Warehouse, read_query
 
 GROUP = "segmentation"
 FITTED_CUSTOMERS = 100_000
-MOST_SEGMENTS = 20  # as many as sql/customer_segments.sql has scores
 
 
 class SegmentationConfig(dg.Config):
@@ -44,7 +43,7 @@ class SegmentationConfig(dg.Config):
         default=None,
         ge=1,
         le=20,
-        description="Number of segments; unset: the one with the best score.",
+        description="Number of segments, 1 to 20; unset: the one with the best score.",
     )
 
 
@@ -119,7 +118,7 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
     receipt = warehouse.create(
         "customer_segments",
         read_query("customer_segments"),
-        score_parameters(_read_model(warehouse), MOST_SEGMENTS),
+        model_parameters(_read_model(warehouse)),
     )
     if not known:
         warehouse.create("previous_segments", read_query("previous_segments"), {})
@@ -201,8 +200,8 @@ def _read_model(warehouse: Warehouse) -> list[dict]:
 
 
 def _matrix(model: list[dict], prefix: str) -> np.ndarray:
-    """The numbers of the centroids, or with the prefix centre_ or weight_ those of the features,
-    one row per segment."""
+    """The numbers of the centroids, or with the prefix centre_ those of the features, one row per
+    segment."""
     names = FEATURES if prefix else NUMBERS
     rows = [[row[prefix + name] for name in names] for row in model]
     return np.array(rows).reshape(len(model), len(names))

@@ -1,24 +1,28 @@
-"""The shop's five tables, loaded from a folder or from the sample shop, the countries, and who
-must not be written to."""
+"""The shop's five tables, the countries, and who must not be written to.
 
+On DuckDB the five are loaded from a folder or from the sample shop; on BigQuery they stay where
+they are and are observed.
+"""
+
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from persona_assets import schemas
-from persona_assets.assets.tables import (
-    OWNERS,
-    column_schema,
-    describe,
-    described,
-    materialized,
-    tags,
-)
+from persona_assets.assets.tables import OWNERS, column_schema, described, materialized, tags
 from persona_assets.failures import asset, told
 from persona_assets.languages import countries as all_countries
 from persona_assets.settings import Settings
-from persona_assets.source import SOURCE_STATE, file_state, inspect_source, source_folder
+from persona_assets.source import (
+    SOURCE_STATE,
+    file_state,
+    inspect_source,
+    source_folder,
+    table_state,
+)
 from persona_assets.suppression import read_suppression_list, suppression_file
 from persona_assets.warehouse import Warehouse, read_query
 from persona_assets.warehouse.base import SOURCE_DATASET
@@ -27,24 +31,24 @@ GROUP = "source"
 _BATCH = 50_000
 
 
-@dg.multi_asset(
-    name="sources",
-    can_subset=True,
-    specs=[
+def _specs(kind: str, skippable: bool) -> list[dg.AssetSpec]:
+    return [
         dg.AssetSpec(
             model.__name__,
-            description=describe(model),
+            description=schemas.describe(model),
             group_name=GROUP,
             owners=OWNERS[GROUP],
-            kinds={"table", "parquet"},
+            kinds={"table", kind},
             tags=tags(model),
             code_version="1",
-            skippable=True,
+            skippable=skippable,
             metadata={"dagster/column_schema": column_schema(model)},
         )
         for model in schemas.SOURCES
-    ],
-)
+    ]
+
+
+@dg.multi_asset(name="sources", can_subset=True, specs=_specs("parquet", skippable=True))
 @told
 def sources(
     context: dg.AssetExecutionContext,
@@ -74,6 +78,32 @@ def sources(
                     SOURCE_STATE: states[name],
                 },
             )
+
+
+def observe_sources() -> dg.AssetsDefinition:
+    """The five tables as observed assets, whose data version is the moment of their last change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.multi_observable_source_asset(
+            name="sources", can_subset=True, specs=_specs("bigquery", skippable=False)
+        )(told(_observe))
+
+
+def _observe(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Any]):
+    """Rows and last change of the selected source tables, without reading them."""
+    selected = sorted(key.to_user_string() for key in context.selected_asset_keys)
+    for name, seen in warehouse.observe(selected).items():
+        yield dg.ObserveResult(
+            asset_key=name,
+            data_version=dg.DataVersion(seen.modified.isoformat()),
+            metadata={
+                "dagster/row_count": seen.rows,
+                "dagster/table_name": seen.address,
+                "dagster/storage_kind": warehouse.kind,
+                "modified": dg.MetadataValue.timestamp(seen.modified),
+                SOURCE_STATE: table_state(seen.rows, seen.modified),
+            },
+        )
 
 
 @asset(**described(schemas.countries, GROUP))

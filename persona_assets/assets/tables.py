@@ -1,8 +1,8 @@
 """What every asset that is a table shows in the Dagster UI: before it runs and after."""
 
 import hashlib
-import inspect
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def described(
         "owners": OWNERS[group],
         "tags": tags(model),
         "code_version": code_version,
-        "description": describe(model),
+        "description": schemas.describe(model),
         "metadata": {"dagster/column_schema": column_schema(model)},
     }
 
@@ -62,11 +62,6 @@ def version_of(*patterns: str) -> str:
         for file in sorted(_PACKAGE.glob(pattern)):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def describe(model: type[schemas.Table]) -> str:
-    """What the table is, from its model's docstring."""
-    return inspect.cleandoc(model.__doc__ or "")
 
 
 def tags(model: type[schemas.Table]) -> dict[str, str]:
@@ -104,13 +99,15 @@ def materialized(
     extra: Mapping[str, Any] | None = None,
     **result: Any,
 ) -> dg.MaterializeResult:
-    """The materialization of a table: row count, where it is, seconds, column lineage, preview,
-    and as the data version what is in it, or in its rows `where` a column has a value."""
+    """The materialization of a table: row count, where it is, seconds, the job and its cost,
+    column lineage, preview, and as the data version what is in it, or in its rows `where` a column
+    has a value."""
     metadata: dict[str, Any] = {
         "dagster/row_count": receipt.rows,
         "dagster/table_name": receipt.table,
         "dagster/storage_kind": warehouse.kind,
         "query_seconds": round(receipt.seconds, 3),
+        **_job(receipt),
     }
     if query is not None:
         lineage = column_sources(query)
@@ -153,6 +150,16 @@ def data_version(
     """The version of what a table holds, apart from some columns."""
     content = [column for column in schemas.columns(model) if column not in apart_from]
     return dg.DataVersion(warehouse.fingerprint(model.__name__, content, dataset, where))
+
+
+def _job(receipt: Receipt) -> dict[str, Any]:
+    """The job that did it and what it cost, in a warehouse that has jobs."""
+    if receipt.job is None:
+        return {}
+    figures = asdict(receipt.job)
+    link = dg.MetadataValue.url(figures.pop("link"))
+    known = {f"job_{name}": value for name, value in figures.items() if value is not None}
+    return {**known, "job_link": link}
 
 
 def shown_rows(warehouse: Warehouse, table: str, dataset: str = OUR_DATASET) -> list[dict]:

@@ -51,7 +51,7 @@ class Journal:
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row of values that JSON has; it survives a kill of the process. Safe to call
         from several threads."""
-        line = json.dumps(row) + "\n"
+        line = json.dumps(row, ensure_ascii=False) + "\n"
         with self._adding:
             if self._file is None:
                 self._file = self._new_file()
@@ -77,7 +77,8 @@ class Journal:
         while True:
             self._number += 1
             try:
-                return (self._folder / f"{self._number:08d}.jsonl").open("x", encoding="utf-8")
+                file = self._folder / f"{self._number:08d}.jsonl"
+                return file.open("x", encoding="utf-8", errors="replace")
             except FileExistsError:
                 continue
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ibis
@@ -15,18 +15,46 @@ SOURCE_DATASET = "thelook_ecommerce"
 
 
 @dataclass(frozen=True)
+class Job:
+    """What a job of a warehouse that bills did: id, page in its console, bytes that it was
+    expected to read, read and billed, milliseconds of slots, USD. None where it does not say."""
+
+    id: str
+    link: str
+    bytes_expected: int | None = None
+    bytes_processed: int | None = None
+    bytes_billed: int | None = None
+    slot_ms: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True)
 class Receipt:
-    """What a write did: table name, rows in it (or in the replaced part), seconds it took."""
+    """What a write did: table name, rows in it (or in the replaced part), seconds it took, and the
+    job that did it, in a warehouse that has jobs."""
 
     table: str
     rows: int
     seconds: float
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a table is to be made where a warehouse can say so: its columns and types, what it and
+    they mean, and the columns whose equal values should lie together."""
+
+    schema: pa.Schema
+    description: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    cluster_by: tuple[str, ...] = ()
 
 
 class Warehouse(Protocol):
     """Tables are named without their dataset and live in the dataset `persona`."""
 
     kind: str
+    place: str
 
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         """Create the table from the query's rows, or replace it, in one step."""

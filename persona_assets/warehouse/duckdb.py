@@ -38,6 +38,7 @@ class DuckDBWarehouse:
 
     def __init__(self, path: Path, wait_seconds: float = 60, memory: str = "700MB") -> None:
         self.path = Path(path)
+        self.place = str(path)
         self.memory = memory
         self.wait_seconds = wait_seconds
 
@@ -74,12 +75,10 @@ class DuckDBWarehouse:
 
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
-        select = query.tree.copy()
-        statement = exp.Create(
-            this=_name(table), kind="TABLE", replace=True, expression=select
-        ).sql("duckdb")
+        name = _name(table).sql("duckdb")
+        select, values = query.to_duckdb(parameters)
         with self.connect() as connection:
-            connection.execute(statement, _bind(query, parameters))
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}", values)
             rows = _count(connection, table)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -133,7 +132,7 @@ class DuckDBWarehouse:
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
         with self.connect() as connection:
-            cursor = connection.execute(query.to_duckdb(), _bind(query, parameters))
+            cursor = connection.execute(*query.to_duckdb(parameters))
             return cursor.to_arrow_table()
 
     def stream(
@@ -143,7 +142,7 @@ class DuckDBWarehouse:
             file = Path(folder) / "rows.parquet"
             with self.connect() as connection:
                 reader = connection.execute(
-                    query.to_duckdb(), _bind(query, parameters)
+                    *query.to_duckdb(parameters)
                 ).to_arrow_reader(rows)
                 with pq.ParquetWriter(file, reader.schema) as writer:
                     for batch in reader:
@@ -226,13 +225,6 @@ def _name(table: str, dataset: str = OUR_DATASET) -> exp.Table:
 
 def _column(name: str) -> str:
     return exp.to_identifier(name, quoted=True).sql("duckdb")
-
-
-def _bind(query: Query, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    missing = query.parameters() - parameters.keys()
-    if missing:
-        raise ValueError(f"sql/{query.name}.sql needs a value for @{', @'.join(sorted(missing))}")
-    return {name: parameters[name] for name in query.parameters()}
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -1,12 +1,16 @@
 """GoogleSQL files: finding, parsing and transpiling them, and what they read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
+
+from persona_assets.warehouse.unroll import unroll
 
 _PACKAGE = Path(__file__).parents[1]
 SQL_FOLDER = next(
@@ -40,9 +44,27 @@ class Query:
         """Names of the @parameters."""
         return {parameter.name for parameter in self.tree.find_all(exp.Parameter)}
 
-    def to_duckdb(self) -> str:
-        """The query in DuckDB's dialect, with $parameters."""
-        return self.tree.sql("duckdb")
+    def bind(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that the query needs. Raises ValueError when one is missing."""
+        missing = self.parameters() - parameters.keys()
+        if missing:
+            raise ValueError(
+                f"sql/{self.name}.sql needs a value for @{', @'.join(sorted(missing))}"
+            )
+        return {name: parameters[name] for name in self.parameters()}
+
+    def pointed(self, datasets: Mapping[str, tuple[str, str]]) -> exp.Expression:
+        """The parsed query with every dataset replaced by the (project, dataset) that it is."""
+        tree = self.tree.copy()
+        for table in tree.find_all(exp.Table):
+            if table.db:
+                table.replace(_point(table, *datasets[table.db]))
+        return tree
+
+    def to_duckdb(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The query in DuckDB's dialect, with $parameters, and their values."""
+        values = self.bind(parameters)
+        return unroll(self.tree, values).sql("duckdb"), values
 
 
 @lru_cache
@@ -50,3 +72,10 @@ def read_query(name: str) -> Query:
     """The query in sql/<name>.sql. Raises FileNotFoundError or sqlglot's ParseError."""
     text = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     return Query(name, text, sqlglot.parse_one(text, read="bigquery"))
+
+
+def _point(table: exp.Table, project: str, dataset: str) -> exp.Table:
+    pointed = table.copy()
+    pointed.set("catalog", exp.to_identifier(project, quoted=True))
+    pointed.set("db", exp.to_identifier(dataset, quoted=True))
+    return pointed

@@ -1,31 +1,23 @@
-"""The DuckDB warehouse: each method, all or nothing, one process at a time, moments in UTC."""
+"""The DuckDB warehouse beyond the contract: its file, one process at a time, moments in UTC."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-import sqlglot
 
 from persona_assets.errors import PersonaError, WarehouseBusy
-from persona_assets.warehouse import DuckDBWarehouse, Query
+from persona_assets.warehouse import DuckDBWarehouse
 
-SCHEMA = pa.schema(
-    {
-        "id": pa.int64(),
-        "language": pa.string(),
-        "tags": pa.list_(pa.string()),
-        "moment": pa.timestamp("us", tz="UTC"),
-    }
-)
-NOON = datetime(2024, 3, 31, 12, 0, tzinfo=UTC)
+from .tables import SCHEMA, batch, files_of, query, row, rows_of
+
 HELD = """
 import sys, time
 from pathlib import Path
@@ -34,33 +26,6 @@ with DuckDBWarehouse(Path(sys.argv[1])).connect():
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
 """
-
-
-def query(text: str, name: str = "some/query") -> Query:
-    return Query(name, text, sqlglot.parse_one(text, read="bigquery"))
-
-
-def row(number: int, language: str = "en") -> dict[str, Any]:
-    return {"id": number, "language": language, "tags": ["a", "b"], "moment": NOON}
-
-
-def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(list(rows), schema=SCHEMA)
-
-
-def rows_of(warehouse: DuckDBWarehouse, table: str = "t") -> list[dict]:
-    return warehouse.read(query(f"SELECT * FROM persona.{table} ORDER BY id"), {}).to_pylist()
-
-
-def partitions(warehouse: DuckDBWarehouse) -> list[tuple[int, str]]:
-    return sorted((found["id"], found["language"]) for found in rows_of(warehouse))
-
-
-def files_of(warehouse: DuckDBWarehouse) -> list[str]:
-    """The names beside the warehouse file, without DuckDB's own log."""
-    return sorted(
-        path.name for path in warehouse.path.parent.iterdir() if path.suffix != ".wal"
-    )
 
 
 @contextmanager
@@ -85,73 +50,7 @@ def filled(warehouse: DuckDBWarehouse) -> DuckDBWarehouse:
     return warehouse
 
 
-class TestWritingAndReading:
-    def test_create_makes_and_then_replaces_a_table(self, warehouse):
-        first = warehouse.create("t", query("SELECT 1 AS id UNION ALL SELECT 2"), {})
-        assert (first.table, first.rows) == ("warehouse.persona.t", 2)
-        second = warehouse.create("t", query("SELECT 7 AS id, 'x' AS name"), {})
-        assert second.rows == 1
-        assert rows_of(warehouse) == [{"id": 7, "name": "x"}]
-
-    def test_a_table_can_be_created_from_itself(self, filled):
-        filled.create("t", query("SELECT id + 10 AS id FROM persona.t"), {})
-        assert [found["id"] for found in rows_of(filled)] == [11, 12, 13]
-
-    def test_replace_keeps_every_value_and_type(self, warehouse):
-        empty = {"id": 2, "language": None, "tags": None, "moment": None}
-        odd = {"id": 3, "language": "'\"\n\x00é漢", "tags": [], "moment": NOON}
-        receipt = warehouse.replace("t", SCHEMA, [batch(row(1)), batch(empty, odd)])
-        assert receipt.rows == 3
-        found = warehouse.read(query("SELECT * FROM persona.t ORDER BY id"), {})
-        assert found.to_pylist() == [row(1), empty, odd]
-        assert found.schema == SCHEMA
-
-    def test_replace_without_rows_leaves_an_empty_table_with_its_columns(self, filled):
-        assert filled.replace("t", SCHEMA, []).rows == 0
-        found = filled.read(query("SELECT * FROM persona.t"), {})
-        assert (found.num_rows, found.schema) == (0, SCHEMA)
-
-    def test_replace_may_change_the_columns(self, filled):
-        other = pa.schema({"id": pa.string()})
-        filled.replace("t", other, [pa.RecordBatch.from_pylist([{"id": "x"}], schema=other)])
-        assert rows_of(filled) == [{"id": "x"}]
-
-    def test_append_adds_rows_and_creates_the_table(self, warehouse):
-        assert warehouse.append("t", SCHEMA, []).rows == 0
-        assert warehouse.append("t", SCHEMA, [batch(row(1)), batch(row(2))]).rows == 2
-        assert warehouse.append("t", SCHEMA, [batch(row(3))]).rows == 1
-        assert rows_of(warehouse) == [row(1), row(2), row(3)]
-
-    def test_append_goes_by_name_not_by_place(self, filled):
-        turned = pa.schema([*reversed(SCHEMA)])
-        filled.append("t", turned, [pa.RecordBatch.from_pylist([row(4)], schema=turned)])
-        assert rows_of(filled)[-1] == row(4)
-
-    def test_append_of_other_columns_changes_nothing(self, filled):
-        other = pa.schema({"unknown": pa.int64()})
-        with pytest.raises(duckdb.Error, match="unknown"):
-            filled.append(
-                "t", other, [pa.RecordBatch.from_pylist([{"unknown": 1}], schema=other)]
-            )
-        assert len(rows_of(filled)) == 3
-
-    def test_stream_gives_the_rows_in_batches_and_their_order(self, warehouse):
-        warehouse.replace("t", SCHEMA, [batch(*(row(number) for number in range(25)))])
-        text = "SELECT id, moment FROM persona.t WHERE id >= @least ORDER BY id DESC"
-        batches = list(warehouse.stream(query(text), {"least": 5}, rows=10))
-        assert [len(found) for found in batches] == [10, 10]
-        assert [n for found in batches for n in found["id"].to_pylist()] == [*range(24, 4, -1)]
-        assert batches[0]["moment"][0].as_py() == NOON
-
-    def test_stream_of_no_rows_gives_no_batches(self, filled):
-        assert [*filled.stream(query("SELECT id FROM persona.t WHERE id > 9"), {}, 10)] == []
-
-    def test_the_table_that_is_streamed_can_be_replaced_meanwhile(self, filled):
-        """What comes out is what was there when the stream began."""
-        stream = filled.stream(query("SELECT * FROM persona.t ORDER BY id"), {}, rows=1)
-        filled.replace("t", SCHEMA, (batch(row(one["id"][0].as_py() + 10)) for one in stream))
-        assert [found["id"] for found in rows_of(filled)] == [11, 12, 13]
-
+class TestTheFile:
     def test_a_stream_that_is_left_early_leaves_no_file(self, filled):
         stream = filled.stream(query("SELECT * FROM persona.t"), {}, rows=1)
         next(stream)
@@ -193,24 +92,6 @@ class TestWritingAndReading:
         with python(code, filled.path) as process:
             assert process.stdout.read() == "opened\n"
 
-
-class TestParameters:
-    @pytest.mark.parametrize(
-        "value", ["'; DROP TABLE persona.t; --", "O'Hara", '"', "$least", "@value", "\\", ""]
-    )
-    def test_a_value_stays_a_value(self, filled, value):
-        assert filled.read(query("SELECT @value AS v"), {"value": value})["v"][0].as_py() == value
-        filled.create("u", query("SELECT 1 AS id, @value AS v"), {"value": value})
-        assert rows_of(filled, "u") == [{"id": 1, "v": value}]
-        (found,) = filled.stream(query("SELECT @value AS v"), {"value": value}, 5)
-        assert found["v"][0].as_py() == value
-        assert len(rows_of(filled)) == 3
-
-    @pytest.mark.parametrize("value", ["de' OR TRUE --", "d_", "'de'"])
-    def test_the_partition_is_a_value_too(self, filled, value):
-        filled.replace("t", SCHEMA, [batch(row(9, value))], where={"language": value})
-        assert partitions(filled) == [(1, "en"), (2, "en"), (3, "de"), (9, value)]
-
     def test_table_and_column_names_are_quoted(self, warehouse):
         schema = pa.schema({"id": pa.int64(), 'group "by"': pa.string()})
         one = pa.RecordBatch.from_pylist([{"id": 1, 'group "by"': "x"}], schema=schema)
@@ -219,107 +100,6 @@ class TestParameters:
         assert warehouse.exists("select")
         with warehouse.ibis_table("select") as table:
             assert table.count().execute() == 1
-
-    def test_lists_dates_and_null_are_bound(self, filled):
-        text = "SELECT id FROM persona.t WHERE language IN UNNEST(@some) AND DATE(moment) = @day"
-        parameters = {"some": ["de", "fr"], "day": NOON.date()}
-        assert filled.read(query(text), parameters)["id"].to_pylist() == [3]
-        text = "SELECT COUNT(*) AS n FROM persona.t WHERE @x IS NULL OR language = @x"
-        assert filled.read(query(text), {"x": None})["n"].to_pylist() == [3]
-
-    def test_a_missing_parameter_is_named(self, filled):
-        broken = query("SELECT @one AS a, @two AS b, @three AS c", "report/example")
-        said = "sql/report/example.sql needs a value for @one, @three"
-        for ask in (
-            lambda: filled.read(broken, {"two": 2}),
-            lambda: filled.create("t", broken, {"two": 2}),
-            lambda: next(filled.stream(broken, {"two": 2}, 1)),
-        ):
-            with pytest.raises(ValueError) as refused:
-                ask()
-            assert str(refused.value) == said
-        assert len(rows_of(filled)) == 3
-
-    def test_a_parameter_too_many_is_left_alone(self, filled):
-        assert filled.read(query("SELECT @a AS a"), {"a": 1, "b": 2})["a"].to_pylist() == [1]
-
-
-class TestPartitions:
-    def test_replace_touches_only_its_partition(self, filled):
-        receipt = filled.replace("t", SCHEMA, [batch(row(4, "de"))], where={"language": "de"})
-        assert receipt.rows == 1
-        assert partitions(filled) == [(1, "en"), (2, "en"), (4, "de")]
-
-    def test_an_empty_partition_is_emptied(self, filled):
-        assert filled.replace("t", SCHEMA, [], where={"language": "en"}).rows == 0
-        assert partitions(filled) == [(3, "de")]
-
-    def test_the_first_partition_creates_the_table(self, warehouse):
-        warehouse.replace("t", SCHEMA, [batch(row(1))], where={"language": "en"}, key="id")
-        assert partitions(warehouse) == [(1, "en")]
-
-    def test_key_takes_a_row_out_of_the_other_partition(self, filled):
-        moved = [batch(row(3, "en"), row(1))]
-        filled.replace("t", SCHEMA, moved, where={"language": "en"}, key="id")
-        assert partitions(filled) == [(1, "en"), (3, "en")]
-
-    def test_without_key_the_other_partition_keeps_its_row(self, filled):
-        filled.replace("t", SCHEMA, [batch(row(3, "en"))], where={"language": "en"})
-        assert partitions(filled) == [(3, "de"), (3, "en")]
-
-    def test_replacing_again_changes_nothing(self, filled):
-        for _ in range(2):
-            filled.replace(
-                "t", SCHEMA, [batch(row(3, "en"), row(5))], where={"language": "en"}, key="id"
-            )
-        assert partitions(filled) == [(3, "en"), (5, "en")]
-
-
-def _breaking(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    yield from batches
-    raise RuntimeError("the source broke off")
-
-
-def _wrong(*batches: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    yield from batches
-    yield pa.RecordBatch.from_pylist([{"other": 1}])
-
-
-class TestAllOrNothing:
-    @pytest.mark.parametrize("broken", [_breaking, _wrong])
-    @pytest.mark.parametrize(
-        "write",
-        [
-            lambda w, found: w.replace("t", SCHEMA, found),
-            lambda w, found: w.replace("t", SCHEMA, found, where={"language": "en"}, key="id"),
-            lambda w, found: w.append("t", SCHEMA, found),
-        ],
-        ids=["replace", "replace where", "append"],
-    )
-    def test_batches_that_break_off_change_nothing(self, filled, write: Callable, broken):
-        with pytest.raises((RuntimeError, ValueError)):
-            write(filled, broken(batch(row(7)), batch(row(8))))
-        assert rows_of(filled) == [row(1), row(2), row(3, "de")]
-        assert files_of(filled) == ["warehouse.duckdb"]
-
-    def test_batches_that_break_off_create_no_table(self, warehouse):
-        with pytest.raises(RuntimeError):
-            warehouse.append("t", SCHEMA, _breaking(batch(row(1))))
-        assert not warehouse.exists("t")
-        assert files_of(warehouse) == []
-
-    def test_a_partition_that_cannot_be_inserted_keeps_its_rows(self, filled):
-        other = pa.schema({"id": pa.int64(), "language": pa.string(), "more": pa.string()})
-        one = pa.RecordBatch.from_pylist([{"id": 1, "language": "en", "more": ""}], schema=other)
-        with pytest.raises(duckdb.Error, match="more"):
-            filled.replace("t", other, [one], where={"language": "en"}, key="id")
-        assert partitions(filled) == [(1, "en"), (2, "en"), (3, "de")]
-
-    def test_a_query_that_fails_half_way_keeps_the_table(self, filled):
-        failing = query("SELECT CAST(IF(id = 3, 'three', '3') AS INT64) AS id FROM persona.t")
-        with pytest.raises(duckdb.ConversionException):
-            filled.create("t", failing, {})
-        assert rows_of(filled) == [row(1), row(2), row(3, "de")]
 
     def test_nothing_is_locked_while_batches_are_drawn(self, filled):
         def drawn():

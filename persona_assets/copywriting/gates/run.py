@@ -9,6 +9,8 @@ from . import duplicates, form, language, others, wording, words
 from .text import sentences, without_products, without_shortened_products
 
 _REMEMBERED = 50_000
+# The languages of one run have one catalogue.
+_indexed = lru_cache(maxsize=1)(others.Catalogue)
 
 
 def reason(problem: str) -> str:
@@ -40,7 +42,7 @@ class Gates:
         near_duplicates: bool = True,
     ) -> None:
         self._labels = tuple(labels)
-        self._catalogue = others.Catalogue(catalogue)
+        self._catalogue = _indexed(tuple(catalogue))
         self._seen = duplicates.Seen() if near_duplicates else None
         self._label_pattern = lru_cache(maxsize=None)(self._label_pattern_of)
         # The offline writer's lines come back thousands of times.
