@@ -60,9 +60,12 @@ def _backfill(ui: DagsterUI) -> None:
 
 
 def _graph(ui: DagsterUI) -> None:
-    ui.page.set_viewport_size({"width": 1800, "height": 1000})
+    ui.page.set_viewport_size({"width": 1500, "height": 860})
     ui.open_graph()
-    expect(ui.page.get_by_text("Loading")).to_have_count(0)
+    ui.page.get_by_role("button", name="Hide navigation").click()
+    ui.page.get_by_role("img", name="panel_show_right").last.click()  # the list of assets
+    ui.page.reload()  # fits what is unfolded into the window
+    ui.page.get_by_text("segments_report", exact=True).wait_for()
     _keep("graph", ui.page)
     ui.page.set_viewport_size(SCREEN)
 
