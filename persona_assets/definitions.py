@@ -11,6 +11,7 @@ import dagster as dg
 from persona_assets import schemas
 from persona_assets.assets import behaviour, emails, prompts, reports, segmentation, sources
 from persona_assets.checks import build_checks
+from persona_assets.copywriting.bigquery_writer import BigQueryWriter
 from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.offline import OfflineWriter
 from persona_assets.copywriting.writer import Writer
@@ -26,6 +27,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     """
     settings = settings or load_settings()
     on_bigquery = settings.warehouse == "bigquery"
+    warehouse = resources.get("warehouse") or build_warehouse(settings)
     return dg.Definitions(
         assets=[
             sources.observe_sources() if on_bigquery else sources.sources,
@@ -44,8 +46,8 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         asset_checks=build_checks(),
         resources={
             "settings": settings,
-            "warehouse": build_warehouse(settings),
-            "writer": _writer(settings),
+            "warehouse": warehouse,
+            "writer": _writer(settings, warehouse),
             **resources,
         },
         # One process may have the warehouse file open at a time.
@@ -85,7 +87,9 @@ def _labels() -> dict[str, str]:
     return {"asset": context.op.name, "run_id": context.run_id}
 
 
-def _writer(settings: Settings) -> Writer:
+def _writer(settings: Settings, warehouse: Any) -> Writer:
+    if settings.writer == "bigquery":
+        return BigQueryWriter.from_settings(settings, warehouse)
     return ChatWriter.from_settings(settings) if settings.writer == "chat" else OfflineWriter()
 
 
