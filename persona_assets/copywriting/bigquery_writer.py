@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ ANSWERS = pa.schema(
 _READ = 1_000
 _FAILURES = 10
 _SAID = 200
+_log = logging.getLogger(__name__)
 
 _Key = tuple[str, int]
 
@@ -92,8 +94,8 @@ class BigQueryWriter:
         Briefs are taken as they are needed, and each job asks for as many as the budget allows.
         Answers that an earlier call has paid for and not taken come first. An answer that is no
         e-mail, and an error that does not pass, is a draft with problems. Raises BudgetExceeded;
-        PersonaError when no brief at all got an answer and when the errors are everybody's; and
-        whatever `keep` raises.
+        PersonaError when ten briefs or more got no answer and none did, and when an error is
+        everybody's; and whatever `keep` raises.
         """
         failures = _Failures()
         earlier: _Earlier | None = None
@@ -165,7 +167,9 @@ class BigQueryWriter:
                 made = 0
                 for row in batch.to_pylist():
                     brief = asked.pop((row["prompt_hash"], row["attempt"]), None)
-                    draft = brief and self._draft(brief, row)
+                    if brief is None:
+                        continue
+                    draft = self._draft(brief, row)
                     if draft is None:
                         failures.note(row["status"])
                         continue
@@ -178,6 +182,8 @@ class BigQueryWriter:
                 answered += made
                 if made:
                     yield made
+            for _ in asked:
+                failures.note(None)
             cost = paid
         finally:
             budget.settle(worst, cost)
@@ -273,8 +279,10 @@ class _Failures:
         self.said = " ".join((status or "it says nothing").split())[:_SAID]
 
     def complain(self, writer: BigQueryWriter) -> None:
-        """Raise the last failure when nothing was written."""
-        if self.rows and not self.written:
+        """Tell the last failure; raise it when there are many and nothing was written."""
+        if self.rows:
+            _log.warning("%d prompts got no answer: %s", self.rows, self.said)
+        if self.rows >= _FAILURES and not self.written:
             raise PersonaError(
                 f"BigQuery's model {writer.warehouse.address(writer.remote_model)} gave none of "
                 f"{self.rows:,} prompts an answer ({self.said}): wait, or raise the quota of "
