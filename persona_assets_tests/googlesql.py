@@ -78,6 +78,10 @@ _GENERATED_TEXT = {"ml_generate_text_result": "JSON", "ml_generate_text_status":
 _EPOCH = date(1970, 1, 1)
 
 
+class Json(dict):
+    """A parameter of the type JSON; a plain dict is a STRUCT."""
+
+
 class Refused(Exception):
     """The analyzer or the evaluator does not accept the statement."""
 
@@ -347,12 +351,16 @@ def _type_of(value: Any) -> Type:
     if isinstance(value, list):
         inner = _type_of(value[0]) if value else TypeFactory.create_simple_type(_KINDS[pa.string()])
         return TypeFactory.create_array_type(inner)
+    if isinstance(value, Json):
+        return TypeFactory.create_simple_type(TypeKind.TYPE_JSON)
+    if isinstance(value, dict):
+        fields = [(name, _type_of(field)) for name, field in value.items()]
+        return TypeFactory.create_struct_type(fields)
     if value is None:
         return TypeFactory.create_simple_type(TypeKind.TYPE_STRING)
     kinds = {
         bool: TypeKind.TYPE_BOOL, int: TypeKind.TYPE_INT64, float: TypeKind.TYPE_DOUBLE,
         str: TypeKind.TYPE_STRING, date: TypeKind.TYPE_DATE, datetime: TypeKind.TYPE_TIMESTAMP,
-        dict: TypeKind.TYPE_JSON,
     }  # fmt: skip
     return TypeFactory.create_simple_type(kinds[type(value)])
 
@@ -374,6 +382,8 @@ def _value(value: Any) -> Value:
         return Value()
     if isinstance(value, list):
         return Value(array_value=Value.Array(element=[_value(one) for one in value]))
+    if isinstance(value, dict):
+        return Value(struct_value=Value.Struct(field=[*map(_value, value.values())]))
     if isinstance(value, datetime):
         moment = Timestamp()
         moment.FromDatetime(value)

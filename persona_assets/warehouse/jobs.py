@@ -278,9 +278,16 @@ def _short(said: object) -> str:
 
 
 def _parameter(
-    name: str, value: Any
-) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    name: str | None, value: Any
+) -> (
+    bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter | bigquery.StructQueryParameter
+):
+    if isinstance(value, Mapping):
+        return bigquery.StructQueryParameter(name, *map(_parameter, value, value.values()))
     if isinstance(value, list | tuple):
+        if value and isinstance(value[0], Mapping):
+            structs = [_parameter(None, item) for item in value]
+            return bigquery.ArrayQueryParameter(name, "STRUCT", structs)
         kinds = {_TYPES[type(item)] for item in value}
         kind = "FLOAT64" if kinds == {"INT64", "FLOAT64"} else next(iter(kinds), "STRING")
         return bigquery.ArrayQueryParameter(name, kind, list(value))
