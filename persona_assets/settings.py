@@ -55,6 +55,16 @@ class Settings(BaseSettings):
         pattern=r"^[^.\s]+(\.[^.\s]+)*\.\w+$",
         description="project.dataset with users, orders, order_items, products and events.",
     )
+    bigquery_connection: str = Field(
+        "persona",
+        pattern=r"^[\w-]+$",
+        description="Connection in that location through which BigQuery calls the model.",
+    )
+    bigquery_model: str = Field(
+        "copywriter",
+        pattern=r"^[\w-]+$",
+        description="Name that PERSONA_MODEL has in our dataset, for queries that call it.",
+    )
     bigquery_maximum_bytes: int = Field(
         2**40, ge=1, description="Bytes that one query may bill at most; 1 TiB is about $6.25."
     )
