@@ -236,10 +236,10 @@ class Setup:
         return f"the role {ROLE} of {account}"
 
     def _command_for_role(self) -> str:
+        pick = 'import json, sys; print(json.load(sys.stdin)["cloudResource"]["serviceAccountId"])'
         return (
-            f"account=$(bq show --connection --format=json {'.'.join(self._path)} | python3 -c "
-            "'import json, sys; print(json.load(sys.stdin)[\"cloudResource\"][\"serviceAccountId\"])'"
-            ")\n"
+            f"account=$(bq show --connection --format=json {'.'.join(self._path)} | "
+            f"python3 -c '{pick}')\n"
             f"gcloud projects add-iam-policy-binding {self.project} --role={ROLE} "
             '--condition=None --member="serviceAccount:$account"'
         )
