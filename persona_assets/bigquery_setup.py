@@ -98,8 +98,7 @@ class Setup:
         self.patience_seconds = patience_seconds
         self.project = settings.bigquery_project
         self.location = settings.bigquery_location
-        self.connection = settings.bigquery_connection
-        self._path = (self.project, self.location.lower(), self.connection)
+        self._path = _path_of_connection(settings)
         self._model = f"{warehouse.place}.{settings.bigquery_model}"
 
     def steps(self) -> list[Step]:
@@ -210,19 +209,19 @@ class Setup:
         return None if account is None else self._connected(account)
 
     def _make_connection(self) -> str:
-        return self._connected(self.google.create_connection(self._path[1], self.connection))
+        return self._connected(self.google.create_connection(*self._path))
 
     def _command_for_connection(self) -> str:
         return (
-            f"bq mk --connection --location={self.location} --project_id={self.project} "
-            f"--connection_type=CLOUD_RESOURCE {self.connection}"
+            f"bq mk --connection --location={self.location} --project_id={self._path[0]} "
+            f"--connection_type=CLOUD_RESOURCE {self._path[2]}"
         )
 
     def _connected(self, account: str) -> str:
         return f"the connection {'.'.join(self._path)}, which acts as {account}"
 
     def _account(self) -> str | None:
-        return self.google.find_connection(self._path[1], self.connection)
+        return self.google.find_connection(*self._path)
 
     def _find_role(self) -> str | None:
         account = self._account()
@@ -278,9 +277,22 @@ class Setup:
         wanted = self.settings.model.rsplit("/", 1)[-1]
         return (
             re.fullmatch(rf"{re.escape(wanted)}(-\d{{3}})?", endpoint) is not None
-            and through[-1] == self.connection
+            and through[-1] == self._path[2]
             and self._path[1] in through
         )
+
+
+def _path_of_connection(settings: Settings) -> tuple[str, str, str]:
+    """Project, location and name. Raises InputError unless it is where our dataset is."""
+    path = settings.bigquery_connection_id.rsplit(".", 2)
+    if len(path) != 3 or path[1].upper() != settings.bigquery_location.upper():
+        raise InputError(
+            f"PERSONA_BIGQUERY_CONNECTION is {settings.bigquery_connection} and "
+            f"PERSONA_BIGQUERY_LOCATION is {settings.bigquery_location}: give it as a name, or as "
+            f"project.{settings.bigquery_location.lower()}.name, for a model can be called from "
+            "its own location only."
+        )
+    return path[0], path[1].lower(), path[2]
 
 
 def _at_once(act: Callable[[], _Result]) -> _Result:

@@ -55,21 +55,23 @@ class Settings(BaseSettings):
         pattern=r"^[^.\s]+(\.[^.\s]+)*\.\w+$",
         description="project.dataset with users, orders, order_items, products and events.",
     )
-    bigquery_connection: str = Field(
-        "persona",
-        pattern=r"^[\w-]+$",
-        description="Connection in that location through which BigQuery calls the model.",
-    )
-    bigquery_model: str = Field(
-        "copywriter",
-        pattern=r"^[\w-]+$",
-        description="Name that PERSONA_MODEL has in our dataset, for queries that call it.",
-    )
     bigquery_maximum_bytes: int = Field(
         2**40, ge=1, description="Bytes that one query may bill at most; 1 TiB is about $6.25."
     )
     bigquery_usd_per_tib: float = Field(
         6.25, ge=0, description="Price of a TiB billed, USD, for estimates and receipts."
+    )
+    bigquery_connection: str = Field(
+        "persona",
+        pattern=r"^[\w.-]+$",
+        description="Cloud resource connection that the model is reached over, for "
+        "PERSONA_WRITER=bigquery; in the project and location above unless it is given as "
+        "project.location.name.",
+    )
+    bigquery_model: str = Field(
+        "copywriter",
+        pattern=r"^\w+$",
+        description="Name of the remote model in our dataset, for PERSONA_WRITER=bigquery.",
     )
     as_of: date | None = Field(
         None,
@@ -198,6 +200,14 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def bigquery_connection_id(self) -> str:
+        """The connection as project.location.name."""
+        if "." in self.bigquery_connection:
+            return self.bigquery_connection
+        location = self.bigquery_location.lower()
+        return f"{self.bigquery_project}.{location}.{self.bigquery_connection}"
 
     @property
     def warehouse_file(self) -> Path:

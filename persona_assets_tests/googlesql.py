@@ -21,6 +21,7 @@ from zetasql.types import (
     ProductMode,
     SimpleCatalog,
     SimpleColumn,
+    SimpleConnection,
     SimpleTable,
     TableContent,
     TableData,
@@ -115,7 +116,16 @@ def catalog() -> SimpleCatalog:
     ]
     return SimpleCatalog(
         name="root",
-        catalog=[*datasets, SimpleCatalog(name=PROJECT, catalog=datasets)],
+        catalog=[
+            *datasets,
+            SimpleCatalog(
+                name=PROJECT,
+                catalog=[
+                    *datasets,
+                    SimpleCatalog(name="us", connection=[SimpleConnection(name="persona")]),
+                ],
+            ),
+        ],
         builtin_function_options=ZetaSQLBuiltinFunctionOptions(language_options=language()),
     )
 

@@ -329,6 +329,11 @@ class TestFailures:
         assert setting in str(said.value)
         assert cloud.connections == {} and cloud.models == {}
 
+    @pytest.mark.parametrize("name", ["other.eu.persona", "us.persona"])
+    def test_a_connection_in_another_location_is_refused(self, cloud, name):
+        with pytest.raises(InputError, match=f"PERSONA_BIGQUERY_CONNECTION is {name} and"):
+            prepare(cloud, settings(bigquery_connection=name))
+
     def test_a_connection_of_another_kind_is_named(self, ready):
         ready.connections["us.persona"] = {"name": "persona", "cloudSql": {"type": "POSTGRES"}}
         with pytest.raises(PersonaError, match="PERSONA_BIGQUERY_CONNECTION"):

@@ -1,6 +1,7 @@
 """Google's services beside BigQuery itself, by REST: APIs, connections, and who has which role."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -96,26 +97,26 @@ class Google:
                 )
         return found.get("done", False)
 
-    def find_connection(self, location: str, name: str) -> str | None:
+    def find_connection(self, project: str, location: str, name: str) -> str | None:
         """The service account of a Cloud resource connection; None where there is none."""
-        with self.jobs.explained(*self._about_connection(location, name)):
+        with self._connecting(project, location, name):
             try:
-                return _account(self._request("GET", f"{self._connections(location)}/{name}"))
+                return _account(self._request("GET", self._connections(project, location, name)))
             except exceptions.NotFound:
                 return None
 
-    def create_connection(self, location: str, name: str) -> str:
+    def create_connection(self, project: str, location: str, name: str) -> str:
         """The service account of a new Cloud resource connection, or of the one that is there."""
-        with self.jobs.explained(*self._about_connection(location, name)):
+        with self._connecting(project, location, name):
             try:
                 made = self._request(
                     "POST",
-                    self._connections(location),
+                    self._connections(project, location),
                     params={"connectionId": name},
                     json={"cloudResource": {}},
                 )
             except exceptions.Conflict:  # made meanwhile, or the first answer was lost
-                made = self._request("GET", f"{self._connections(location)}/{name}")
+                made = self._request("GET", self._connections(project, location, name))
             return _account(made)
 
     def has_role(self, account: str, role: str) -> bool:
@@ -150,17 +151,14 @@ class Google:
             json={"options": {"requestedPolicyVersion": _POLICY_VERSION}},
         )
 
-    def _connections(self, location: str) -> str:
-        place = f"projects/{self.project}/locations/{location}"
-        return f"{self.endpoints.connections}/{place}/connections"
+    def _connections(self, project: str, location: str, *name: str) -> str:
+        place = f"{self.endpoints.connections}/projects/{project}/locations/{location}"
+        return "/".join((place, "connections", *name))
 
-    def _about_connection(self, location: str, name: str) -> tuple[str, str, str]:
-        """The arguments of `explained`."""
-        return (
-            f"the connection {self.project}.{location}.{name}",
-            f"roles/bigquery.connectionAdmin on the project {self.project}",
-            "Google",
-        )
+    def _connecting(self, project: str, location: str, name: str) -> AbstractContextManager[None]:
+        what = f"the connection {project}.{location}.{name}"
+        needs = f"roles/bigquery.connectionAdmin on the project {project}"
+        return self.jobs.explained(what, needs, "Google")
 
     def _ask(self, method: str, url: str, what: str, role: str, **rest: Any) -> dict[str, Any]:
         with self.jobs.explained(what, f"{role} on the project {self.project}", "Google"):
