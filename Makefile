@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup run test dev bench lint
+.PHONY: setup run test dev bench guide lint
 
 setup: .venv/ready
 
@@ -33,3 +33,6 @@ lint: setup
 bench: setup
 	@$(BIN)/python benchmarks/segmentation.py $(ARGS)
 	@$(BIN)/python benchmarks/copywriting.py
+
+guide: setup
+	@$(BIN)/python -m docs.make_guide

@@ -26,7 +26,7 @@ from sklearn.metrics import (
 from sklearn.preprocessing import StandardScaler
 
 from persona_assets import sample
-from persona_assets.assets.segmentation import FITTED_CUSTOMERS, MOST_SEGMENTS
+from persona_assets.assets.segmentation import FITTED_CUSTOMERS
 from persona_assets.languages import countries
 from persona_assets.segmentation import (
     FEATURES,
@@ -34,9 +34,9 @@ from persona_assets.segmentation import (
     choose_k,
     fit_segments,
     hash_cutoff,
+    model_parameters,
     model_rows,
     prepare,
-    score_parameters,
 )
 from persona_assets.segmentation.fit import polish
 from persona_assets.source import inspect_source
@@ -58,8 +58,8 @@ def main() -> None:
         return print(_peak_of_assignment(arguments.peak_of_assignment))
     with figures() as report, tempfile.TemporaryDirectory(prefix="persona-bench-") as folder:
         _choose(Path(folder), report)
-        _trust(Path(folder), arguments.source, arguments.as_of, report)
-        _assign(Path(folder), report)
+        k = _trust(Path(folder), arguments.source, arguments.as_of, report)
+        _assign(Path(folder), k, report)
 
 
 def _choose(folder: Path, report) -> None:
@@ -107,7 +107,8 @@ def _choose(folder: Path, report) -> None:
     report("ari_with_best_of_30_starts", adjusted_rand_score(mine.labels, best.labels_), "ARI")
 
 
-def _trust(folder: Path, source: Path | None, as_of: date | None, report) -> None:
+def _trust(folder: Path, source: Path | None, as_of: date | None, report) -> int:
+    """Returns the number of segments that most seeds choose."""
     if source is None:
         print("\nStability on the sample shop (--source names another)\n")
         warehouse = DuckDBWarehouse(folder / "shop.duckdb")
@@ -129,9 +130,10 @@ def _trust(folder: Path, source: Path | None, as_of: date | None, report) -> Non
     report("chosen_k", commonest, "segments")
     report("same_k_of_20_seeds", len(agreeing), "seeds")
     report("seeds_with_a_tie", tied, "seeds")
+    return commonest
 
 
-def _assign(folder: Path, report) -> None:
+def _assign(folder: Path, chosen_k: int, report) -> None:
     print(f"\nAssigning {TEN_MILLION:,} customers\n", flush=True)
     file = folder / "ten_million.duckdb"
     for rows in (100_000, 1_000_000, TEN_MILLION):
@@ -148,12 +150,12 @@ def _assign(folder: Path, report) -> None:
             first = took
         report(f"choose_k_growth_{rows:_}", took / first, "ratio", took, first)
         report(f"draw_sample_{rows:_}", drawn, "s")
-    for k in (4, 10):
+    for figure, k in (("assign_10m_vs_scan", chosen_k), ("assign_10m_vs_scan_k10", 10)):
         query, parameters = _assignment(warehouse, k)
         columns = ", ".join(f"SUM({name})" for name in ("user_id", *FEATURES))
         scan, assign = [], []
         with warehouse.connect() as connection:
-            for _ in range(5):
+            for _ in range(9):
                 scan.append(_timed(connection, f"SELECT {columns} FROM persona.parametric"))
                 assign.append(
                     _timed(
@@ -162,7 +164,7 @@ def _assign(folder: Path, report) -> None:
                         parameters,
                     )
                 )
-        report(f"assign_10m_vs_scan_k{k}", min(assign) / min(scan), "times", min(assign), min(scan))
+        report(figure, min(assign) / min(scan), "times", min(assign), min(scan))
     peak = subprocess.run(
         [sys.executable, __file__, "--peak-of-assignment", str(file)],
         capture_output=True,
@@ -170,14 +172,15 @@ def _assign(folder: Path, report) -> None:
         check=True,
     )
     report("assign_10m_peak_memory", float(peak.stdout), "MB")
-    _agrees(warehouse, report)
+    apart = _apart(warehouse, chosen_k) + _apart(warehouse, 10)
+    report("assign_10m_apart_from_predict", apart, "customers")
 
 
-def _agrees(warehouse: DuckDBWarehouse, report) -> None:
+def _apart(warehouse: DuckDBWarehouse, k: int) -> int:
     """How many of 10 million customers the SQL and scikit-learn's predict place apart."""
     numbers = numbers_of(warehouse, FITTED_CUSTOMERS)
-    fitted = fit_segments(_features(numbers), 10)
-    query, parameters = _assignment(warehouse, 10)
+    fitted = fit_segments(_features(numbers), k)
+    query, parameters = _assignment(warehouse, k)
     model = polish(fitted.scale.apply(_features(numbers)), fitted.centres, steps=1)
     model.cluster_centers_ = fitted.centres
     apart = 0
@@ -192,7 +195,7 @@ def _agrees(warehouse: DuckDBWarehouse, report) -> None:
             predicted = model.predict(fitted.scale.apply(features)) + 1
             found = [int(name.removeprefix("seg_")) for name in batch["segment"].to_pylist()]
             apart += int((predicted != np.array(found)).sum())
-    report("assign_10m_apart_from_predict", apart, "customers")
+    return apart
 
 
 def _peak_of_assignment(file: Path) -> float:
@@ -208,7 +211,7 @@ def _assignment(warehouse: DuckDBWarehouse, k: int) -> tuple[str, dict]:
     numbers = numbers_of(warehouse, FITTED_CUSTOMERS)
     fitted = fit_segments(_features(numbers), k)
     rows = model_rows(fitted, numbers, [(f"seg_{i + 1}", None) for i in range(k)], "bench")
-    return read_query("customer_segments").to_duckdb(), score_parameters(rows, MOST_SEGMENTS)
+    return read_query("customer_segments").to_duckdb(model_parameters(rows))
 
 
 def _timed(connection: duckdb.DuckDBPyConnection, query: str, parameters=None) -> float:

@@ -218,12 +218,15 @@ def setup(dry_run: bool) -> None:
 @_readable
 def dev(options: tuple[str, ...]) -> None:
     """Open the Dagster UI on the home. OPTIONS go to `dagster dev`, such as --port 3001."""
+    from persona_assets import run as job
+
     settings = load_settings()
     prepare_home(settings)
     beside_python = str(Path(sys.executable).parent)
     program = shutil.which("dagster", path=beside_python) or shutil.which("dagster")
     if program is None:
         raise PersonaError("The command dagster is not installed: pip install dagster-webserver.")
+    job.end_killed_runs(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
     os.environ["PERSONA_HOME"] = str(settings.home.resolve())
     command = [program, "dev", "-m", "persona_assets.definitions", *options]

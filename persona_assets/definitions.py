@@ -1,21 +1,22 @@
 """The asset graph wired to its resources; `defs` is what Dagster loads.
 
     sources -> parametric -> cluster_metrics -> centroids -> customer_segments -> segment_labels
-            -> final_prompts -> emails[language] -> reports
+            -> final_prompts -> prompts_by_language[language] -> emails[language] -> reports
 """
 
+import hashlib
 from typing import Any
 
 import dagster as dg
 
-from persona_assets import schemas
+from persona_assets import automation, schemas
 from persona_assets.assets import behaviour, emails, prompts, reports, segmentation, sources
 from persona_assets.checks import build_checks
 from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.offline import OfflineWriter
 from persona_assets.copywriting.writer import Writer
 from persona_assets.progress import progress_logger
-from persona_assets.settings import Settings, load_settings
+from persona_assets.settings import SENDER, Settings, load_settings
 from persona_assets.warehouse import DuckDBWarehouse, Warehouse
 
 
@@ -26,31 +27,58 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     """
     settings = settings or load_settings()
     on_bigquery = settings.warehouse == "bigquery"
+    writer = resources.get("writer") or _writer(settings)
+    assets = [
+        sources.observe_sources() if on_bigquery else sources.sources,
+        sources.countries,
+        sources.suppression_list,
+        behaviour.parametric,
+        segmentation.cluster_metrics,
+        segmentation.centroids,
+        segmentation.customer_segments,
+        segmentation.segment_labels,
+        prompts.final_prompts,
+        emails.prompts_by_language,
+        emails.emails,
+        reports.segments_report,
+        reports.emails_report,
+    ]
     return dg.Definitions(
-        assets=[
-            sources.observe_sources() if on_bigquery else sources.sources,
-            sources.countries,
-            sources.suppression_list,
-            behaviour.parametric,
-            segmentation.cluster_metrics,
-            segmentation.centroids,
-            segmentation.customer_segments,
-            segmentation.segment_labels,
-            prompts.final_prompts,
-            emails.emails,
-            reports.segments_report,
-            reports.emails_report,
-        ],
+        assets=dg.map_asset_specs(lambda spec: _operated(spec, settings, writer), assets),
         asset_checks=build_checks(),
+        jobs=[
+            automation.load_source,
+            automation.refresh,
+            automation.segments,
+            automation.write_emails,
+            automation.export,
+        ],
+        sensors=[automation.source_changed, automation.follow_changes],
+        schedules=[automation.weekly_segments],
         resources={
             "settings": settings,
             "warehouse": build_warehouse(settings),
-            "writer": _writer(settings),
             **resources,
+            "writer": writer,
         },
         # One process may have the warehouse file open at a time.
         executor=dg.in_process_executor,
         loggers={"progress": progress_logger},
+    )
+
+
+def _operated(spec: dg.AssetSpec, settings: Settings, writer: Writer) -> dg.AssetSpec:
+    """When the asset is made, how old it may get, and in its code version the settings that
+    change what it says."""
+    said = {
+        "segment_labels": (settings.labels, settings.labels == "hand_off" and settings.model),
+        "emails": (writer.name, *(str(getattr(settings, name)) for name in SENDER)),
+    }.get(spec.key.to_user_string())
+    digest = hashlib.sha256(repr(said).encode()).hexdigest()[:12]
+    return spec.replace_attributes(
+        automation_condition=automation.CONDITIONS.get(spec.key.to_user_string()),
+        freshness_policy=automation.FRESHNESS[spec.group_name],
+        code_version=f"{spec.code_version}-{digest}" if said else spec.code_version,
     )
 
 

@@ -99,10 +99,10 @@ def _warehouse(settings: Settings) -> Finding:
 
 
 def _writer(settings: Settings) -> Finding:
-    if settings.writer == "bigquery":
-        return Finding("writer", True, f"{settings.model}, called by BigQuery itself")
     if settings.writer == "offline" and settings.labels != "hand_off":
         return Finding("writer", True, "offline: needs no key and no network")
+    if settings.writer == "bigquery":
+        return Finding("writer", True, f"{settings.model}, called by BigQuery itself")
     try:
         model = ChatModel.from_settings(settings)
         offered = model.offered()

@@ -21,13 +21,15 @@ from persona_assets.copywriting.money import Estimate
 from persona_assets.copywriting.writer import Writer
 from persona_assets.definitions import build_defs, build_warehouse
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
+from persona_assets.failures import told_error
 from persona_assets.languages import LANGUAGES
 from persona_assets.progress import show
 from persona_assets.settings import Settings, prepare_home
 from persona_assets.source import check_source
 from persona_assets.warehouse import Warehouse, read_query
 
-_LAST = ("emails", "emails_report")
+_OURS = "persona/run"
+_LAST = ("prompts_by_language", "emails", "emails_report")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def run(settings: Settings, languages: Sequence[str], customers: int | None) -> 
         show(f"To write: {job.estimate(languages, customers)}")
         audience = {"customers": customers, "languages": [*languages]}
         for language in languages:
-            job.execute(["emails"], language, emails=audience)
+            job.execute(["prompts_by_language", "emails"], language, emails=audience)
         job.execute(["emails_report"])
         return _summarize(job, settings)
 
@@ -92,7 +94,7 @@ class _Job:
         self.start = time.perf_counter()
         self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
-        self._tags = {"persona/run": uuid.uuid4().hex}
+        self._tags = {_OURS: uuid.uuid4().hex}
 
     def execute(self, names: Sequence[str], partition: str | None = None, **ops: Any) -> None:
         """Materialize these assets; ops: config by asset."""
@@ -122,7 +124,25 @@ def _job(settings: Settings) -> Iterator[_Job]:
         check_source(settings, build_warehouse(settings))
         os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
         with dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
             yield _Job(settings, instance)
+
+
+def end_killed_runs(settings: Settings) -> None:
+    """Report the runs of a `persona run` that was killed as failed, unless one is at work: the
+    queue of the Dagster UI would wait for their end."""
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home.resolve())
+    try:
+        with FileLock(settings.home / "run.lock", timeout=0), dg.DagsterInstance.get() as instance:
+            _end_killed_runs(instance)
+    except Timeout:
+        return
+
+
+def _end_killed_runs(instance: dg.DagsterInstance) -> None:
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if _OURS in run.tags:
+            instance.report_run_failed(run, "The process of the run was killed.")
 
 
 def _execute(
@@ -141,8 +161,8 @@ def _execute(
             run_config={"loggers": {"progress": {}}, "ops": ops},
             tags=tags,
         )
-    except PersonaError:
-        raise
+    except dg.Failure as failure:
+        raise told_error(failure) from None
     except dg.DagsterError as error:  # such as a blocking check, whose rows were shown
         said = " ".join(str(error).split())
         raise PersonaError(f"The run stopped, and nothing after it was made: {said}") from error

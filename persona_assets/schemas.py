@@ -216,8 +216,7 @@ class cluster_metrics(Table):
 class centroids(Table):
     """The k-means model: one row per segment of buyers.
 
-    A customer x belongs to the segment with the smallest
-    intercept + sum of weight * LN(1 + x), which is the nearest centre.
+    A buyer belongs to the segment with the nearest centre, measured in LN(1 + x) over deviation.
     """
 
     segment: str = _column(
@@ -235,10 +234,11 @@ class centroids(Table):
     centre_months_since_last_order: float = _column(
         "Mean of LN(1 + months_since_last_order).", ge=0
     )
-    intercept: float = _column("Constant of the segment's linear score.")
-    weight_total_orders: float = _column("Weight of LN(1 + total_orders).")
-    weight_total_revenue: float = _column("Weight of LN(1 + total_revenue).")
-    weight_months_since_last_order: float = _column("Weight of LN(1 + months_since_last_order).")
+    deviation_total_orders: float = _column("Standard deviation of LN(1 + total_orders).", gt=0)
+    deviation_total_revenue: float = _column("Standard deviation of LN(1 + total_revenue).", gt=0)
+    deviation_months_since_last_order: float = _column(
+        "Standard deviation of LN(1 + months_since_last_order).", gt=0
+    )
     last_number: int = _column("The highest N of seg_N that was ever given out.", ge=1)
     segmentation_run: str = _column("Dagster run that fitted the model.")
 

@@ -9,7 +9,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persona_assets.errors import InputError
 
-# One run at a time: one process may have the warehouse file open.
+# What every e-mail says about who sends it.
+SENDER = ("shop_name", "shop_url", "postal_address", "logo_url", "unsubscribe_url")
+# One run at a time, so that each finds the tables as of one moment, and what a backfill or a
+# sensor asks for waits in a queue. Where max_concurrent_runs is raised, the pool `emails` still
+# says how many languages are written at a time (Deployment, Concurrency in the Dagster UI).
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
@@ -18,6 +22,9 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
+  pools:
+    granularity: run
+    default_limit: 1
 """
 
 

@@ -6,6 +6,7 @@ and read the same way. On BigQuery it is a dataset, which stays where it is.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from persona_assets import sample
 from persona_assets.errors import InputError
 from persona_assets.schemas import SOURCES, Table, arrow_schema, columns, key
 from persona_assets.settings import Settings
+from persona_assets.suppression import suppression_file
 from persona_assets.text import mask
 from persona_assets.warehouse import Receipt
 
 CONSENT = "marketing_consent"
+SOURCE_STATE = "source_state"  # in the metadata of what was loaded
 _ROWS = 100_000  # read at a time
 _ENDINGS = ("parquet", "csv", "csv.gz")
 _TYPES = {"int64": "BIGINT", "float64": "DOUBLE", "string": "VARCHAR", "boolean": "BOOLEAN"}
@@ -90,10 +93,53 @@ def source_folder(settings: Settings) -> Path:
                 "CSV."
             )
         return settings.source
-    folder = settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
+    folder = _sample(settings)
     if not folder.is_dir():
         sample.write(folder, customers=settings.sample_customers, seed=settings.sample_seed)
     return folder
+
+
+def _sample(settings: Settings) -> Path:
+    return settings.home / f"sample-{settings.sample_customers}-{settings.sample_seed}"
+
+
+def source_state(settings: Settings, warehouse: Any) -> dict[str, str]:
+    """What tells, without reading it, that a source has changed: the state of each table, and of
+    the suppression list's file, if there is one. A sample shop that is not made yet has none.
+
+    Raises InputError when the source or one of its tables is not there.
+    """
+    listed = suppression_file(settings)
+    try:
+        if settings.warehouse == "bigquery":
+            observed = warehouse.observe([model.__name__ for model in SOURCES])
+            states = {name: table_state(s.rows, s.modified) for name, s in observed.items()}
+        else:
+            states = {name: file_state(file) for name, file in _files(settings).items()}
+        return states | ({"suppression_list": file_state(listed)} if listed else {})
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+def _files(settings: Settings) -> dict[str, Path]:
+    folder = _sample(settings) if settings.source is None else source_folder(settings)
+    if not folder.is_dir():
+        return {}
+    files = {model.__name__: _file(folder, model.__name__) for model in SOURCES}
+    if absent := [name for name, file in files.items() if file is None]:
+        raise InputError("\n".join(_absent(folder, name) for name in absent))
+    return files
+
+
+def table_state(rows: int, modified: datetime) -> str:
+    """Rows and moment of the last change."""
+    return f"{rows} {modified.isoformat()}"
+
+
+def file_state(file: Path) -> str:
+    """Name, size in bytes and moment of change in nanoseconds; of a file alone, no content."""
+    found = file.stat()
+    return f"{file.name} {found.st_size} {found.st_mtime_ns}"
 
 
 def inspect_source(folder: Path, consent: bool = False) -> list[SourceTable]:
@@ -124,12 +170,9 @@ def _inspect(
     problems: list[str],
 ) -> SourceTable | None:
     name = model.__name__
-    file = next(
-        (folder / f"{name}.{end}" for end in _ENDINGS if (folder / f"{name}.{end}").is_file()),
-        None,
-    )
+    file = _file(folder, name)
     if file is None:
-        problems.append(f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv.")
+        problems.append(_absent(folder, name))
         return None
     path = str(file).replace("'", "''")
     try:
@@ -182,6 +225,15 @@ def _inspect(
     select = f"SELECT {', '.join(selected)} FROM {scan}"
     _test_values(connection, name, file, scan, select, tests, key(model), problems)
     return SourceTable(name, file, select)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    named = (folder / f"{name}.{ending}" for ending in _ENDINGS)
+    return next((file for file in named if file.is_file()), None)
+
+
+def _absent(folder: Path, name: str) -> str:
+    return f"{folder}: table {name} is missing: no {name}.parquet or {name}.csv."
 
 
 def _csv(connection: duckdb.DuckDBPyConnection, path: str, model: type[Table]) -> str:

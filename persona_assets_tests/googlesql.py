@@ -213,6 +213,9 @@ def _type_of(value: Any) -> Type:
     if isinstance(value, list):
         inner = _type_of(value[0]) if value else TypeFactory.create_simple_type(_KINDS[pa.string()])
         return TypeFactory.create_array_type(inner)
+    if isinstance(value, dict):
+        fields = [(name, _type_of(field)) for name, field in value.items()]
+        return TypeFactory.create_struct_type(fields)
     if value is None:
         return TypeFactory.create_simple_type(TypeKind.TYPE_STRING)
     kinds = {
@@ -239,6 +242,8 @@ def _value(value: Any) -> Value:
         return Value()
     if isinstance(value, list):
         return Value(array_value=Value.Array(element=[_value(one) for one in value]))
+    if isinstance(value, dict):
+        return Value(struct_value=Value.Struct(field=[*map(_value, value.values())]))
     if isinstance(value, datetime):
         moment = Timestamp()
         moment.FromDatetime(value)

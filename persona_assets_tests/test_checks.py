@@ -77,6 +77,9 @@ REFUSED: dict[str, dict[str, list]] = {
         "centre_total_orders": [-0.01],
         "centre_total_revenue": [-0.01],
         "centre_months_since_last_order": [-0.01],
+        "deviation_total_orders": [0.0],
+        "deviation_total_revenue": [0.0],
+        "deviation_months_since_last_order": [0.0],
         "last_number": [0],
     },
     "customer_segments": {"segment": ["", "seg_", "seg_1x", "prospect", "prospects "]},
@@ -744,3 +747,17 @@ class TestThroughDagster:
         assert {evaluation.metadata["partition"].value for evaluation in evaluations} == {"fr"}
         assert len(evaluations) == 4
         assert all(evaluation.passed for evaluation in evaluations)
+
+    def test_a_run_of_one_language_checks_the_tables_before_the_emails_as_a_whole(self, home):
+        job = build_defs(home).resolve_implicit_global_asset_job_def()
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey("final_prompts"), dg.AssetKey("emails")],
+                partition_key="fr",
+            )
+        checked = {
+            (evaluation.asset_key.to_user_string(), "partition" in evaluation.metadata)
+            for evaluation in result.get_asset_check_evaluations()
+        }
+        assert checked == {("final_prompts", False), ("emails", True)}

@@ -50,10 +50,18 @@ def spec_of(definitions: dg.Definitions) -> dict[str, dict]:
             "group": node.group_name,
             "owners": sorted(node.owners),
             "kinds": sorted(node.kinds),
+            "tags": sorted(tag for tag in node.tags if not tag.startswith("dagster/kind/")),
+            "pools": sorted(node.pools or ()),
+            "days_until_old": _days(node.freshness_policy),
+            "made_by_itself": node.automation_condition is not None,
             "partitions": partitions.get_partition_keys() if partitions else None,
             "checks": sorted(checks.get(key.to_user_string(), [])),
         }
     return found
+
+
+def _days(policy: dg.FreshnessPolicy) -> list[int]:
+    return [policy.warn_window.to_timedelta().days, policy.fail_window.to_timedelta().days]
 
 
 def test_the_graph_is_the_one_in_the_snapshot(definitions):

@@ -32,29 +32,48 @@ from .test_graph import changed_source
 CUSTOMERS = 12
 PRICES = 'date = 2026-11-01\n["some-model"]\ninput = 1.0\noutput = 10.0\n'
 USAGE = {"prompt_tokens": 400, "completion_tokens": 200, "total_tokens": 600}
-WORDS = (
-    "linen cotton soft bright easy calm long warm light early quiet small autumn summer winter "
-    "evening garden morning weekend window colour pattern fabric pocket button collar sleeve "
-    "shoulder jacket sweater scarf dress skirt shirt coat market street corner mirror wardrobe"
-).split()
+THINGS = (
+    "linen shirt, cotton dress, warm coat, soft scarf, winter jacket, summer skirt, wool sweater, "
+    "grey belt, leather boots, silk blouse, denim trousers, straw hat, velvet blazer, rain cape, "
+    "canvas bag, knitted cardigan, striped top, long gown, light vest, suede gloves, corduroy suit"
+).split(", ")
+BEGUN = (
+    "The {} came in this week", "If your wardrobe could talk, it would ask for a {}",
+    "Some days simply want a {}", "We hung the {} by the window where the evening sun falls",
+    "Nobody needs another {}, of course", "A {} is for slow mornings, we think",
+    "Do you remember your very first {}", "Travelling light means a {} in the suitcase",
+    "Our tailor says that a {} should be worn often", "Look at the seams of the {} when you come",
+    "Grandmothers were right about the {}", "Friends asked us whether we would keep the {}",
+    "Quiet colours suit the {}", "Rain or shine, there is always a place for a {}",
+)  # fmt: skip
+ENDED = (
+    "and next to the {} it looks as if it had always been there",
+    "while the {} waits for its turn on the other side of the room",
+    "but who could walk past a {} like this one",
+    "because nothing goes so well with a {} on a Sunday",
+    "though we would understand if the {} won your heart instead",
+    "so we put it together with a {} and liked what we saw",
+    "just as the {} belongs to long conversations at the kitchen table",
+    "unless you prefer the {}, which our youngest colleague cannot stop wearing",
+    "until you have tried it on with the {} and turned around once",
+    "as everybody knows who has ever danced in a {}",
+    "even more so when there is a {} under it",
+    "like the {} in that old film whose name we keep forgetting",
+    "whenever the {} is still drying on the line",
+    "and the {} may stay at home for once",
+)
 
 
 def letter(call: Call) -> dict[str, str]:
     """An English e-mail of its own for each prompt and each time it is asked for."""
     chance = random.Random(call.prompt)
-    said = [
-        "The {} {} and the {} {} in our shop would get along well with each other.",
-        "We thought of a {} {} with a {} {}, and of you.",
-        "There is a {} {} near the {} {}, if you would like to look at it.",
-        "Every {} {} has its {} {}, and this one may be yours.",
-        "Take your time, and look at the {} {} or the {} {} whenever it suits you.",
-        "Some of our customers like a {} {} best, and others like a {} {}.",
-        "We are glad that you are here, among the {} {} and the {} {}.",
-    ]
-    chance.shuffle(said)
-    body = "\n\n".join(line.format(*chance.sample(WORDS, 4)) for line in said)
-    subject = "A {} {} for you".format(*chance.sample(WORDS, 2))
-    return {"subject": subject, "preheader": "Something new that you may like.", "body": body}
+    halves = zip(chance.sample(BEGUN, 6), chance.sample(ENDED, 6), strict=True)
+    lines = [f"{', '.join(half)}.".format(*chance.sample(THINGS, 2)) for half in halves]
+    return {
+        "subject": f"A {chance.choice(THINGS)} for you",
+        "preheader": f"And perhaps a {chance.choice(THINGS)} as well, if you like.",
+        "body": "\n\n".join(" ".join(lines[place : place + 2]) for place in (0, 2, 4)),
+    }
 
 
 def accepted(call: Call, number: int) -> Answer:
@@ -129,7 +148,9 @@ def test_customers_with_the_same_prompt_share_one_call(home, chat_home):
     )[0]  # fmt: skip
     with chat_server(accepted) as server:
         summary = write(chat_home, server.url, customers=10_000)
-    assert (summary.published, len(server.calls)) == everyone
+    asked = {call.prompt for call in server.calls if "An earlier draft" not in call.prompt}
+    assert (summary.published, len(asked)) == everyone
+    assert set(by_prompt(server).values()) == {1}
     assert everyone[0] > everyone[1]
 
 

@@ -22,14 +22,15 @@ pytestmark = pytest.mark.googlesql
 
 every_file = pytest.mark.parametrize("name", NAMES)
 MADE = {"parametric", "customer_segments", "final_prompts", "previous_segments"}
-# A model with six segments, so that the parts of the query beyond the fourth count.
 MODEL = {
-    "k": 6,
-    "segments": [f"seg_{place}" for place in (3, 1, 2, 6, 5, 4)] + ["seg_3"] * 14,
-    "intercepts": [0.0, 1.0, -2.0, 0.5, 3.0, -0.25] + [1e300] * 14,
-    "weights_orders": [0.0, -2.0, 1.0, 0.25, -3.5, 0.125] + [0.0] * 14,
-    "weights_revenue": [0.0, 0.5, -0.25, 0.125, 0.5, -0.5] + [0.0] * 14,
-    "weights_months": [0.0, 0.25, 0.75, -0.5, -1.0, 0.625] + [0.0] * 14,
+    "weights": [2.0, 0.5, 1.0],
+    "model": [
+        {"segment": "seg_3", "centre": [1.5, 1.0, 2.0]},
+        {"segment": "seg_1", "centre": [3.0, 2.5, 0.5]},
+        {"segment": "seg_2", "centre": [2.0, 1.5, 4.0]},
+        {"segment": "seg_6", "centre": [1.5, 1.0, 2.0]},  # as near as seg_3
+        {"segment": "seg_5", "centre": [1.25, 7.0, 0.0]},
+    ],
 }
 VALUES = PARAMETERS | MODEL
 
@@ -88,7 +89,8 @@ def _googlesql_type(kind: pa.DataType) -> str:
         ("parametric", "FROM thelook_ecommerce.orders", "FROM thelook_ecommerce.order", "order"),
         ("parametric", "REGEXP_REPLACE(name,", "REGEX_REPLACE(name,", "REGEX_REPLACE"),
         ("final_prompts", "p.total_orders >= @loyal_orders", "p.email >= @loyal_orders", ">="),
-        ("customer_segments", "total_orders > 0 AS is_buyer", "total_orders AS is_buyer", "NOT"),
+        ("customer_segments", "total_orders > 0 AS is_buyer", "total_orders AS is_buyer", "IF"),
+        ("customer_segments", "c.centre", "c.center", "center"),
         ("emails", "d.subject,", "d.subjekt,", "subjekt"),
     ],
 )
@@ -107,7 +109,7 @@ def test_a_value_of_the_wrong_type_is_caught():
 def test_a_type_that_is_not_the_models_is_seen():
     asked = read_query("customer_segments")
     changed = asked.text.replace(
-        "  user_id,\n  CASE", "  CAST(user_id AS STRING) AS user_id,\n  CASE"
+        "  user_id,\n  IF(", "  CAST(user_id AS STRING) AS user_id,\n  IF("
     )
     assert analyze(changed, values_of(asked))["user_id"] == "STRING"
 

@@ -49,12 +49,11 @@ PARAMETERS = {
     "emails": 3,
     "excluded_statuses": ["Cancelled"],
     "holdout_cutoff": "00000000",
-    "intercepts": [0.0] * 20,
-    "k": 1,
     "language": "en",
     "languages": ["en"],
     "lapsed_months": 12.0,
     "loyal_orders": 3,
+    "model": [{"segment": "seg_1", "centre": [0.0] * 3}, {"segment": "seg_2", "centre": [1.0] * 3}],
     "moved_share": 0.1,
     "new_months": 3.0,
     "recent_months": 6.0,
@@ -64,11 +63,8 @@ PARAMETERS = {
     "run_ids": ["run"],
     "salt": "salt",
     "segmentation_run": "run",
-    "segments": ["seg_1"] * 20,
     "user_ids": [1],
-    "weights_months": [0.0] * 20,
-    "weights_orders": [0.0] * 20,
-    "weights_revenue": [0.0] * 20,
+    "weights": [1.0] * 3,
     "who": "ana@example.org",
     "writer": "offline",
     "writers": ["offline"],
@@ -101,8 +97,7 @@ def tables():
 
 
 def run(connection: duckdb.DuckDBPyConnection, query: Query):
-    values = {name: PARAMETERS[name] for name in query.parameters()}
-    return connection.execute(query.to_duckdb(), values).to_arrow_table()
+    return connection.execute(*query.to_duckdb(PARAMETERS)).to_arrow_table()
 
 
 def test_there_are_files_to_look_at():

@@ -8,6 +8,7 @@ from pydantic import Field
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
 from persona_assets.errors import InputError
+from persona_assets.failures import asset
 from persona_assets.settings import Settings
 from persona_assets.text import as_markdown
 from persona_assets.warehouse import Warehouse, read_query
@@ -24,7 +25,7 @@ class BehaviourConfig(dg.Config):
     )
 
 
-@dg.asset(**described(schemas.parametric, GROUP, query="parametric"))
+@asset(**described(schemas.parametric, GROUP, query="parametric"))
 def parametric(
     config: BehaviourConfig,
     settings: dg.ResourceParam[Settings],

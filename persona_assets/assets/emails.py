@@ -10,7 +10,14 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.drafting import BATCH, Desk
-from persona_assets.assets.tables import described, materialized
+from persona_assets.assets.tables import (
+    OWNERS,
+    PAPERS,
+    data_version,
+    described,
+    materialized,
+    version_of,
+)
 from persona_assets.copywriting.gates import Gates
 from persona_assets.copywriting.journal import Journal
 from persona_assets.copywriting.message import Sender, assemble
@@ -18,6 +25,7 @@ from persona_assets.copywriting.money import Budget, Estimate, Work
 from persona_assets.copywriting.offline import OfflineWriter
 from persona_assets.copywriting.unsubscribe import make_tokens, unsubscribe_link
 from persona_assets.copywriting.writer import ATTEMPTS, Writer
+from persona_assets.failures import asset
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
 from persona_assets.partitions import LANGUAGE_PARTITIONS
@@ -29,6 +37,8 @@ GROUP = "emails"
 # Runs with the same value of one of these tags share a budget: those of one backfill in the
 # Dagster UI, and those of one `persona run`.
 TOGETHER = ("dagster/backfill", "persona/run")
+# Columns of final_prompts that no e-mail depends on.
+_UNREAD = {"as_of", "segment_label", "designation"}
 _SHOWN = 3
 _REMEMBERED = 50_000
 _ALL = "~"  # sorts after every audience_hash
@@ -43,7 +53,7 @@ class EmailsConfig(dg.Config):
     customers: int | None = Field(
         default=None,
         ge=1,
-        description="At most so many e-mails over all of `languages`, picked by hash; "
+        description="At most so many e-mails, 1 or more, over all of `languages`, picked by hash; "
         "unset: every customer with an address.",
     )
     languages: list[str] = Field(
@@ -51,9 +61,50 @@ class EmailsConfig(dg.Config):
     )
 
 
-@dg.asset(
-    **described(schemas.emails, GROUP, query="emails", deps=["final_prompts"]),
+@asset(
+    name="prompts_by_language",
+    description="The prompts of one language, and what writing them would take. Its data version "
+    "is what they say, so that a language whose prompts have not changed stays fresh.",
+    deps=["final_prompts"],
     partitions_def=LANGUAGE_PARTITIONS,
+    group_name=GROUP,
+    owners=OWNERS[GROUP],
+    kinds={"sql"},
+    code_version=read_query("pending_work").version,
+)
+def prompts_by_language(
+    context: dg.AssetExecutionContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    writer: dg.ResourceParam[Writer],
+) -> dg.MaterializeResult:
+    language = {"language": context.partition_key}
+    _need_drafts(warehouse)
+    estimate = estimate_work(warehouse, writer, language.values(), _ALL)
+    with warehouse.ibis_table("final_prompts") as table:
+        prompts = int(table.filter(table.language == context.partition_key).count().execute())
+    return dg.MaterializeResult(
+        data_version=data_version(
+            warehouse, schemas.final_prompts, PAPERS | _UNREAD, where=language
+        ),
+        metadata={
+            "dagster/partition_row_count": prompts,
+            "estimate": str(estimate),
+            "estimated_calls": estimate.calls,
+            **({} if estimate.cost_usd is None else {"estimated_cost_usd": estimate.cost_usd}),
+        },
+    )
+
+
+@asset(
+    **described(
+        schemas.emails,
+        GROUP,
+        query="emails",
+        code_version=version_of("copywriting/message.html.j2", "copywriting/phrases/*.toml"),
+    )
+    | {"deps": ["prompts_by_language"]},  # each language goes by its own prompts
+    partitions_def=LANGUAGE_PARTITIONS,
+    pool="emails",
 )
 def emails(
     context: dg.AssetExecutionContext,
@@ -66,7 +117,7 @@ def emails(
     fallback = (OfflineWriter(),) if settings.refused == "offline" else ()
     writers = {one.name: one for one in (writer, *fallback)}
     wanted = {"language": language, "cutoff": audience_cutoff(warehouse, config)}
-    warehouse.append("drafts", schemas.arrow_schema(schemas.drafts), [])
+    _need_drafts(warehouse)
     estimate = estimate_work(warehouse, writer, [language], wanted["cutoff"])
     context.log.info(f"{language}: {estimate}")
     gates = _gates(warehouse, writer, language)
@@ -92,6 +143,7 @@ def emails(
         schemas.emails,
         receipt,
         lineage=_lineage(),
+        where={"language": language},
         extra={
             "dagster/row_count": sum(row["emails"] for row in counts),
             "dagster/partition_row_count": receipt.rows,
@@ -99,10 +151,15 @@ def emails(
             "estimate": str(estimate),
             "drafts_written": written,
             "refused_by_gate": dg.MetadataValue.md(as_markdown(refused)),
+            **{f"refused/{row['gate']}": row["drafts"] for row in refused},
             **{name: value for name, value in work.items() if name != "customers"},
             "emails": dg.MetadataValue.md(_quoted(sample)),
         },
     )
+
+
+def _need_drafts(warehouse: Warehouse) -> None:
+    warehouse.append("drafts", schemas.arrow_schema(schemas.drafts), [])
 
 
 def audience_cutoff(warehouse: Warehouse, config: EmailsConfig) -> str:

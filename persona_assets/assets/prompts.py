@@ -5,6 +5,7 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
+from persona_assets.failures import asset
 from persona_assets.settings import Settings
 from persona_assets.warehouse import Warehouse, read_query
 
@@ -30,11 +31,11 @@ class PromptsConfig(dg.Config):
         default=None,
         ge=0,
         le=0.5,
-        description="Share of customers kept without an e-mail; unset: PERSONA_HOLDOUT.",
+        description="Share of customers kept without an e-mail, 0 to 0.5; unset: PERSONA_HOLDOUT.",
     )
 
 
-@dg.asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
+@asset(**described(schemas.final_prompts, GROUP, query="final_prompts"))
 def final_prompts(
     config: PromptsConfig,
     settings: dg.ResourceParam[Settings],

@@ -1,5 +1,6 @@
 """Pages for people: the segments, and the e-mails with their traces."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-from persona_assets.assets.tables import OWNERS
+from persona_assets.assets.tables import OWNERS, version_of
+from persona_assets.failures import asset
 from persona_assets.reports.pages import emails_page, segments_page
 from persona_assets.reports.pictures import draw_heat_map, draw_k_choice, draw_sizes
 from persona_assets.reports.projection import project_pca, project_umap
@@ -21,12 +23,12 @@ CUSTOMERS_IN_THE_CLOUD = 3_000
 EMAILS_PER_LANGUAGE_AND_SEGMENT = 3
 
 
-@dg.asset(
+@asset(
     deps=["customer_segments", "segment_labels", "cluster_metrics"],
     group_name=GROUP,
     owners=OWNERS[GROUP],
     kinds={"html", "python"},
-    code_version="1",
+    code_version=version_of("reports/segments.html.j2"),
     description="Page: the segments, their sizes and numbers, and the metrics of every k.",
 )
 def segments_report(
@@ -55,12 +57,12 @@ def segments_report(
     return _written(settings.reports / "segments.html", page, {"segments": len(segments)})
 
 
-@dg.asset(
+@asset(
     deps=["emails"],
     group_name=GROUP,
     owners=OWNERS[GROUP],
     kinds={"html", "python"},
-    code_version="1",
+    code_version=version_of("reports/emails.html.j2"),
     description="Page: a sample of e-mails per language and segment, each with its trace.",
 )
 def emails_report(
@@ -87,5 +89,6 @@ def _written(file: Path, page: str, shown: dict[str, int]) -> dg.MaterializeResu
     os.chmod(temporary.name, 0o644)
     os.replace(temporary.name, file)
     return dg.MaterializeResult(
-        metadata={"page": dg.MetadataValue.url(file.resolve().as_uri()), **shown}
+        metadata={"page": dg.MetadataValue.url(file.resolve().as_uri()), **shown},
+        data_version=dg.DataVersion(hashlib.sha256(page.encode()).hexdigest()[:16]),
     )

@@ -11,6 +11,7 @@ from pydantic import Field
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
 from persona_assets.copywriting.chat import ChatModel
+from persona_assets.failures import asset
 from persona_assets.reports.pictures import as_data_uri, draw_heat_map, draw_k_choice, draw_sizes
 from persona_assets.segmentation import (
     FEATURES,
@@ -19,10 +20,10 @@ from persona_assets.segmentation import (
     fit_segments,
     hash_cutoff,
     match_segments,
+    model_parameters,
     model_rows,
     name_segments,
     prepare,
-    score_parameters,
 )
 from persona_assets.segmentation.handoff import ask_for_labels
 from persona_assets.segmentation.labels import PROSPECTS_SEGMENT, SegmentLabel, read_labels
@@ -33,7 +34,6 @@ from persona_assets.warehouse import Receipt, Warehouse, read_query
 
 GROUP = "segmentation"
 FITTED_CUSTOMERS = 100_000
-MOST_SEGMENTS = 20  # as many as sql/customer_segments.sql has scores
 
 
 class SegmentationConfig(dg.Config):
@@ -43,11 +43,11 @@ class SegmentationConfig(dg.Config):
         default=None,
         ge=1,
         le=20,
-        description="Number of segments; unset: the one with the best score.",
+        description="Number of segments, 1 to 20; unset: the one with the best score.",
     )
 
 
-@dg.asset(**described(schemas.cluster_metrics, GROUP, deps=["parametric"], kinds=["scikitlearn"]))
+@asset(**described(schemas.cluster_metrics, GROUP, deps=["parametric"], kinds=["scikitlearn"]))
 def cluster_metrics(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -75,7 +75,7 @@ def cluster_metrics(
     return materialized(warehouse, schemas.cluster_metrics, receipt, extra=extra)
 
 
-@dg.asset(
+@asset(
     **described(
         schemas.centroids, GROUP, deps=["parametric", "cluster_metrics"], kinds=["scikitlearn"]
     )
@@ -103,12 +103,13 @@ def centroids(
     extra = {
         "segments": dg.MetadataValue.md(as_markdown(named)),
         "heat_map": _picture(draw_heat_map(rows)),
+        "k": len(rows),
         "new_segments": [name for name, distance in kept if distance is None],
     }
     return materialized(warehouse, schemas.centroids, receipt, extra=extra)
 
 
-@dg.asset(**described(schemas.customer_segments, GROUP, query="customer_segments",
+@asset(**described(schemas.customer_segments, GROUP, query="customer_segments",
                       deps=["centroids"]))  # fmt: skip
 def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
     known = warehouse.exists("customer_segments")
@@ -117,7 +118,7 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
     receipt = warehouse.create(
         "customer_segments",
         read_query("customer_segments"),
-        score_parameters(_read_model(warehouse), MOST_SEGMENTS),
+        model_parameters(_read_model(warehouse)),
     )
     if not known:
         warehouse.create("previous_segments", read_query("previous_segments"), {})
@@ -144,7 +145,7 @@ def customer_segments(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeR
     )
 
 
-@dg.asset(**described(schemas.segment_labels, GROUP, deps=["centroids"]))
+@asset(**described(schemas.segment_labels, GROUP, code_version=RULES, deps=["centroids"]))
 def segment_labels(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
@@ -199,8 +200,8 @@ def _read_model(warehouse: Warehouse) -> list[dict]:
 
 
 def _matrix(model: list[dict], prefix: str) -> np.ndarray:
-    """The numbers of the centroids, or with the prefix centre_ or weight_ those of the features,
-    one row per segment."""
+    """The numbers of the centroids, or with the prefix centre_ those of the features, one row per
+    segment."""
     names = FEATURES if prefix else NUMBERS
     rows = [[row[prefix + name] for name in names] for row in model]
     return np.array(rows).reshape(len(model), len(names))

@@ -12,10 +12,17 @@ import dagster as dg
 import pyarrow as pa
 
 from persona_assets import schemas
-from persona_assets.assets.tables import OWNERS, column_schema, described, materialized
+from persona_assets.assets.tables import OWNERS, column_schema, described, materialized, tags
+from persona_assets.failures import asset, told
 from persona_assets.languages import countries as all_countries
 from persona_assets.settings import Settings
-from persona_assets.source import inspect_source, source_folder
+from persona_assets.source import (
+    SOURCE_STATE,
+    file_state,
+    inspect_source,
+    source_folder,
+    table_state,
+)
 from persona_assets.suppression import read_suppression_list, suppression_file
 from persona_assets.warehouse import Warehouse, read_query
 from persona_assets.warehouse.base import SOURCE_DATASET
@@ -32,6 +39,7 @@ def _specs(kind: str, skippable: bool) -> list[dg.AssetSpec]:
             group_name=GROUP,
             owners=OWNERS[GROUP],
             kinds={"table", kind},
+            tags=tags(model),
             code_version="1",
             skippable=skippable,
             metadata={"dagster/column_schema": column_schema(model)},
@@ -41,6 +49,7 @@ def _specs(kind: str, skippable: bool) -> list[dg.AssetSpec]:
 
 
 @dg.multi_asset(name="sources", can_subset=True, specs=_specs("parquet", skippable=True))
+@told
 def sources(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
@@ -50,21 +59,24 @@ def sources(
     folder = source_folder(settings)
     tables = {table.name: table for table in inspect_source(folder, settings.consent)}
     selected = {key.to_user_string() for key in context.selected_asset_keys}
+    # Taken first: a file that changes meanwhile is seen as changed.
+    states = {name: file_state(tables[name].file) for name in selected}
     loaded = warehouse.load(
         {name: table.select for name, table in tables.items() if name in selected}
     )
     for model in schemas.SOURCES:
         name = model.__name__
         if name in loaded:
-            receipt, version = loaded[name]
             yield materialized(
                 warehouse,
                 model,
-                receipt,
+                loaded[name],
                 dataset=SOURCE_DATASET,
-                data_version=version,
                 asset_key=name,
-                extra={"file": dg.MetadataValue.path(str(tables[name].file))},
+                extra={
+                    "file": dg.MetadataValue.path(str(tables[name].file)),
+                    SOURCE_STATE: states[name],
+                },
             )
 
 
@@ -74,7 +86,7 @@ def observe_sources() -> dg.AssetsDefinition:
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.multi_observable_source_asset(
             name="sources", can_subset=True, specs=_specs("bigquery", skippable=False)
-        )(_observe)
+        )(told(_observe))
 
 
 def _observe(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Any]):
@@ -89,22 +101,24 @@ def _observe(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Any]
                 "dagster/table_name": seen.address,
                 "dagster/storage_kind": warehouse.kind,
                 "modified": dg.MetadataValue.timestamp(seen.modified),
+                SOURCE_STATE: table_state(seen.rows, seen.modified),
             },
         )
 
 
-@dg.asset(**described(schemas.countries, GROUP))
+@asset(**described(schemas.countries, GROUP))
 def countries(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
     table = all_countries()
     receipt = warehouse.replace("countries", table.schema, table.to_batches())
     return materialized(warehouse, schemas.countries, receipt)
 
 
-@dg.asset(**described(schemas.suppression_list, GROUP, deps=["users"]))
+@asset(**described(schemas.suppression_list, GROUP, deps=["users"]))
 def suppression_list(
     settings: dg.ResourceParam[Settings], warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult:
     file = suppression_file(settings)
+    state = file_state(file) if file else None
     listed = read_suppression_list(file) if file else []
     schema = schemas.arrow_schema(schemas.suppression_list)
 
@@ -115,5 +129,5 @@ def suppression_list(
                 yield batch.cast(schema)
 
     receipt = warehouse.replace("suppression_list", schema, batches())
-    extra = {"file": dg.MetadataValue.path(str(file))} if file else {}
+    extra = {"file": dg.MetadataValue.path(str(file)), SOURCE_STATE: state} if file else {}
     return materialized(warehouse, schemas.suppression_list, receipt, extra=extra)

@@ -1,7 +1,9 @@
 """What every asset that is a table shows in the Dagster UI: before it runs and after."""
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,7 +21,10 @@ OWNERS = {
     "emails": ["team:crm"],
     "reports": ["team:crm"],
 }
+# Who made a row and when is not what it says: the same content by another run is the same version.
+PAPERS = {"segmentation_run", "run_id", "written_at"}
 _PREVIEW_ROWS = 5
+_PACKAGE = Path(__file__).parents[1]
 
 
 def described(
@@ -43,10 +48,25 @@ def described(
         "kinds": {"table", *kinds, *(["sql"] if query else ["python"])},
         "group_name": group,
         "owners": OWNERS[group],
+        "tags": tags(model),
         "code_version": code_version,
         "description": schemas.describe(model),
         "metadata": {"dagster/column_schema": column_schema(model)},
     }
+
+
+def version_of(*patterns: str) -> str:
+    """The version of files of the package, such as templates: changes when one of them does."""
+    digest = hashlib.sha256()
+    for pattern in patterns:
+        for file in sorted(_PACKAGE.glob(pattern)):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def tags(model: type[schemas.Table]) -> dict[str, str]:
+    """personal-data: the table has names or addresses."""
+    return {"personal-data": ""} if {"first_name", "email"} & {*schemas.columns(model)} else {}
 
 
 def column_schema(model: type[schemas.Table]) -> dg.TableSchema:
@@ -75,12 +95,13 @@ def materialized(
     query: str | None = None,
     lineage: Mapping[str, list[tuple[str, str]]] | None = None,
     dataset: str = OUR_DATASET,
-    data_version: str | None = None,
+    where: Mapping[str, str] | None = None,
     extra: Mapping[str, Any] | None = None,
     **result: Any,
 ) -> dg.MaterializeResult:
     """The materialization of a table: row count, where it is, seconds, the job and its cost,
-    column lineage, preview."""
+    column lineage, preview, and as the data version what is in it, or in its rows `where` a column
+    has a value."""
     metadata: dict[str, Any] = {
         "dagster/row_count": receipt.rows,
         "dagster/table_name": receipt.table,
@@ -99,13 +120,36 @@ def materialized(
                 if sources
             }
         )
+        metadata["computed_from"] = dg.MetadataValue.md(_linked(lineage))
     if model is not schemas.emails:
         metadata["preview"] = dg.MetadataValue.md(_preview(warehouse, model, dataset))
     return dg.MaterializeResult(
         metadata={**metadata, **(extra or {})},
-        data_version=dg.DataVersion(data_version) if data_version else None,
+        data_version=data_version(warehouse, model, PAPERS, dataset, where),
         **result,
     )
+
+
+def _linked(lineage: Mapping[str, list[tuple[str, str]]]) -> str:
+    """The lineage as a table of links to the assets it comes from: what Dagster itself makes of
+    dagster/column_lineage is not in its open-source UI."""
+    lines = ["| column | computed from |", "| --- | --- |"]
+    for column, sources in lineage.items():
+        linked = ", ".join(f"[{table}.{name}](/assets/{table})" for table, name in sources)
+        lines.append(f"| {column} | {linked} |")
+    return "\n".join(lines)
+
+
+def data_version(
+    warehouse: Warehouse,
+    model: type[schemas.Table],
+    apart_from: Collection[str],
+    dataset: str = OUR_DATASET,
+    where: Mapping[str, str] | None = None,
+) -> dg.DataVersion:
+    """The version of what a table holds, apart from some columns."""
+    content = [column for column in schemas.columns(model) if column not in apart_from]
+    return dg.DataVersion(warehouse.fingerprint(model.__name__, content, dataset, where))
 
 
 def _job(receipt: Receipt) -> dict[str, Any]:

@@ -18,14 +18,12 @@ class Segments:
     """k segments.
 
     customers: (k,) how many of the fitted customers are in each; centres: (k, features) in scaled
-    units; intercept: (k,) and weights: (k, features) of the linear score; labels: (customers,)
-    the segment of each fitted customer, 0 to k - 1; scale: how features were scaled.
+    units; labels: (customers,) the segment of each fitted customer, 0 to k - 1; scale: how
+    features were scaled.
     """
 
     customers: np.ndarray
     centres: np.ndarray
-    intercept: np.ndarray
-    weights: np.ndarray
     labels: np.ndarray
     scale: Scale
 
@@ -34,10 +32,8 @@ def fit_segments(features: np.ndarray, k: int, seed: int = 0) -> Segments:
     """Fit k-means on features in their own units, the segment with the highest mean of the
     second one (revenue) first.
 
-    features: (customers, 3), columns as in FEATURES, in no particular order. The squared distance
-    of a scaled customer z to the centre c is |z|^2 + |c|^2 - 2 c.z; without |z|^2, which is the
-    same for every segment, it is linear in z and so in LN(1 + feature): that is the linear score,
-    and the smallest one wins. Raises InputError when there are fewer than k different customers.
+    features: (customers, 3), columns as in FEATURES, in no particular order. Raises InputError
+    when there are fewer than k different customers.
     """
     scaled, scale = prepare(features)
     different = len(np.unique(scaled, axis=0))
@@ -49,13 +45,11 @@ def fit_segments(features: np.ndarray, k: int, seed: int = 0) -> Segments:
     model = polish(scaled, search.cluster_centers_)
     order = np.argsort(-mean_by_label(features[:, 1], model.labels_, k), kind="stable")
     centres = model.cluster_centers_[order]
-    weights = -2 * centres / scale.deviation
-    intercept = (centres**2).sum(axis=1) - (weights * scale.mean).sum(axis=1)
     place = np.empty(k, dtype=int)
     place[order] = np.arange(k)
     labels = place[model.labels_]
     customers = np.bincount(labels, minlength=k)
-    return Segments(customers, centres, intercept, weights, labels, scale)
+    return Segments(customers, centres, labels, scale)
 
 
 def fit_range(

@@ -30,10 +30,9 @@ def model_rows(
             "customers": int(fitted.customers[i]),
             **{name: float(mean[i]) for name, mean in zip(NUMBERS, means, strict=True)},
             **{f"centre_{name}": float(v) for name, v in zip(FEATURES, logs[i], strict=True)},
-            "intercept": float(fitted.intercept[i]),
             **{
-                f"weight_{name}": float(weight)
-                for name, weight in zip(FEATURES, fitted.weights[i], strict=True)
+                f"deviation_{name}": float(deviation)
+                for name, deviation in zip(FEATURES, fitted.scale.deviation, strict=True)
             },
             "last_number": last,
             "segmentation_run": run,
@@ -42,21 +41,24 @@ def model_rows(
     ]
 
 
-def score_parameters(model: Sequence[Mapping[str, Any]], places: int) -> dict[str, Any]:
-    """The parameters of customer_segments.sql: arrays of so many places, of which @k count,
-    intercepts and weights less those of the first segment, and beyond an intercept that no
-    score comes near."""
-    padding = places - len(model)
+def model_parameters(model: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of customer_segments.sql: @weights, which are 1 over the deviations, and
+    @model, the name and the centre of each segment, the centre times the weights.
 
-    def relative(name: str, beyond: float = 0.0) -> list[float]:
-        return [row[name] - model[0][name] for row in model] + [beyond] * padding
-
+    model: rows of centroids. Without any there are no buyers, and @model has an element without
+    a name, because the type of an empty array is not known.
+    """
+    weights = [1 / model[0][f"deviation_{name}"] if model else 0.0 for name in FEATURES]
+    centres = [
+        [row[f"centre_{name}"] * weight for name, weight in zip(FEATURES, weights, strict=True)]
+        for row in model
+    ]
     return {
-        "k": len(model),
-        "segments": [row["segment"] for row in model] + [""] * padding,
-        "intercepts": relative("intercept", 1e300),
-        "weights_orders": relative("weight_total_orders"),
-        "weights_revenue": relative("weight_total_revenue"),
-        "weights_months": relative("weight_months_since_last_order"),
+        "weights": weights,
+        "model": [
+            {"segment": row["segment"], "centre": centre}
+            for row, centre in zip(model, centres, strict=True)
+        ]
+        or [{"segment": "", "centre": weights}],
         "segmentation_run": model[0]["segmentation_run"] if model else None,
     }

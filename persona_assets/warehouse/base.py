@@ -97,5 +97,15 @@ class Warehouse(Protocol):
     ) -> AbstractContextManager[ibis.Table]:
         """The table as an Ibis expression that is computed inside the warehouse."""
 
+    def fingerprint(
+        self,
+        table: str,
+        columns: Sequence[str],
+        dataset: str = OUR_DATASET,
+        where: Mapping[str, str] | None = None,
+    ) -> str:
+        """A hash of what these columns hold, in all rows or, with `where`, in those whose column
+        has that value: the same whatever the order of the rows, computed in the warehouse."""
+
     def address(self, table: str, dataset: str = OUR_DATASET) -> str:
         """The table's full name, as a person would look it up."""

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -153,6 +154,29 @@ class BigQueryWarehouse:
             backend.fetch = fetch
             backend.ours = bigquery.DatasetReference(*self._datasets[OUR_DATASET])
             yield backend.table(table, database=self._datasets[dataset])
+
+    def fingerprint(
+        self,
+        table: str,
+        columns: Sequence[str],
+        dataset: str = OUR_DATASET,
+        where: Mapping[str, str] | None = None,
+    ) -> str:
+        part = exp.select(*map(_column, columns)).from_(self._table(table, dataset))
+        for column in where or {}:
+            value = exp.Parameter(this=exp.var(column))
+            part = part.where(exp.column(_column(column)).eq(value))
+        row = exp.func("FARM_FINGERPRINT", exp.func("TO_JSON_STRING", exp.column("part")))
+        # In halves, so that no sum of INT64 is too large.
+        halves = [exp.func(name, row.copy(), exp.Literal.number(2**32)) for name in ("DIV", "MOD")]
+        sums = [exp.func("SUM", half).as_(f"half_{place}") for place, half in enumerate(halves)]
+        statement = exp.select(*sums).from_(part.subquery("part"))
+        found = self._fetch(
+            statement.sql("bigquery"),
+            dict(where or {}),
+            f"the fingerprint of {self.address(table, dataset)}",
+        )
+        return sha256(repr(found.to_pylist()).encode()).hexdigest()[:16]
 
     def address(self, table: str, dataset: str = OUR_DATASET) -> str:
         return ".".join((*self._datasets[dataset], table))

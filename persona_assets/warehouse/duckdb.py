@@ -75,12 +75,10 @@ class DuckDBWarehouse:
 
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
-        select = query.tree.copy()
-        statement = exp.Create(
-            this=_name(table), kind="TABLE", replace=True, expression=select
-        ).sql("duckdb")
+        name = _name(table).sql("duckdb")
+        select, values = query.to_duckdb(parameters)
         with self.connect() as connection:
-            connection.execute(statement, query.bind(parameters))
+            connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}", values)
             rows = _count(connection, table)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -134,7 +132,7 @@ class DuckDBWarehouse:
 
     def read(self, query: Query, parameters: Mapping[str, Any]) -> pa.Table:
         with self.connect() as connection:
-            cursor = connection.execute(query.to_duckdb(), query.bind(parameters))
+            cursor = connection.execute(*query.to_duckdb(parameters))
             return cursor.to_arrow_table()
 
     def stream(
@@ -144,7 +142,7 @@ class DuckDBWarehouse:
             file = Path(folder) / "rows.parquet"
             with self.connect() as connection:
                 reader = connection.execute(
-                    query.to_duckdb(), query.bind(parameters)
+                    *query.to_duckdb(parameters)
                 ).to_arrow_reader(rows)
                 with pq.ParquetWriter(file, reader.schema) as writer:
                     for batch in reader:
@@ -168,14 +166,31 @@ class DuckDBWarehouse:
         with self.connect() as connection:
             yield ibis.duckdb.from_connection(connection).table(table, database=dataset)
 
+    def fingerprint(
+        self,
+        table: str,
+        columns: Sequence[str],
+        dataset: str = OUR_DATASET,
+        where: Mapping[str, str] | None = None,
+    ) -> str:
+        name = _name(table, dataset).sql("duckdb")
+        kept = " AND ".join(f"{_column(column)} = ${column}" for column in where or {})
+        with self.connect() as connection:
+            (total,) = connection.execute(
+                "SELECT COALESCE(SUM(HASH(part)::HUGEINT), 0) "
+                f"FROM (SELECT {', '.join(map(_column, columns))} FROM {name} "
+                f"WHERE {kept or 'TRUE'}) AS part",
+                dict(where or {}),
+            ).fetchone()
+        return f"{total % 2**64:016x}"
+
     def address(self, table: str, dataset: str = OUR_DATASET) -> str:
         return f"{self.path.stem}.{dataset}.{table}"
 
-    def load(self, selects: Mapping[str, str]) -> dict[str, tuple[Receipt, str]]:
+    def load(self, selects: Mapping[str, str]) -> dict[str, Receipt]:
         """Replace source tables, all in one transaction.
 
-        selects: a SELECT in DuckDB's dialect by table name. Returns a receipt and the content's
-        version, which does not depend on the order of the rows, by table name.
+        selects: a SELECT in DuckDB's dialect by table name. Returns a receipt by table name.
         """
         done = {}
         with self.connect() as connection, _transaction(connection):
@@ -183,14 +198,10 @@ class DuckDBWarehouse:
                 start = time.perf_counter()
                 name = _name(table, SOURCE_DATASET).sql("duckdb")
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS {select}")
-                rows, version = connection.execute(
-                    "SELECT COUNT(*), COALESCE(SUM(HASH(source)::HUGEINT), 0) "
-                    f"FROM {name} AS source"
-                ).fetchone()
-                receipt = Receipt(
+                (rows,) = connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone()
+                done[table] = Receipt(
                     self.address(table, SOURCE_DATASET), rows, time.perf_counter() - start
                 )
-                done[table] = (receipt, f"{version % 2**64:016x}")
         return done
 
     @staticmethod

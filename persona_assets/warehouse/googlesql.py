@@ -10,6 +10,8 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from persona_assets.warehouse.unroll import unroll
+
 _PACKAGE = Path(__file__).parents[1]
 SQL_FOLDER = next(
     folder for folder in (_PACKAGE / "sql", _PACKAGE.parent / "sql") if folder.is_dir()
@@ -59,9 +61,10 @@ class Query:
                 table.replace(_point(table, *datasets[table.db]))
         return tree
 
-    def to_duckdb(self) -> str:
-        """The query in DuckDB's dialect, with $parameters."""
-        return self.tree.sql("duckdb")
+    def to_duckdb(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The query in DuckDB's dialect, with $parameters, and their values."""
+        values = self.bind(parameters)
+        return unroll(self.tree, values).sql("duckdb"), values
 
 
 @lru_cache

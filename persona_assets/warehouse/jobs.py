@@ -139,14 +139,14 @@ class Jobs:
         self.finish(
             lambda: self.client.query(statement, job_config=config, job_retry=None, **self.bounds),
             what,
-            needs,
+            needs=needs,
         )
 
     def usd(self, bytes_billed: int) -> float:
         return bytes_billed / TIB * self.usd_per_tib
 
     def finish(
-        self, start: Callable[[], _AnyJob], what: str, needs: str | None = None
+        self, start: Callable[[], _AnyJob], what: str, *, needs: str | None = None
     ) -> _AnyJob:
         """Start a job and wait for it; start it again when it failed for a passing reason."""
         deadline = time.monotonic() + self.job_seconds
@@ -321,9 +321,16 @@ def _short(said: object) -> str:
 
 
 def _parameter(
-    name: str, value: Any
-) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    name: str | None, value: Any
+) -> (
+    bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter | bigquery.StructQueryParameter
+):
+    if isinstance(value, Mapping):
+        return bigquery.StructQueryParameter(name, *map(_parameter, value, value.values()))
     if isinstance(value, list | tuple):
+        if value and isinstance(value[0], Mapping):
+            structs = [_parameter(None, item) for item in value]
+            return bigquery.ArrayQueryParameter(name, "STRUCT", structs)
         kinds = {_TYPES[type(item)] for item in value}
         kind = "FLOAT64" if kinds == {"INT64", "FLOAT64"} else next(iter(kinds), "STRING")
         return bigquery.ArrayQueryParameter(name, kind, list(value))

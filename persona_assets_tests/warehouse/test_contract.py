@@ -176,6 +176,15 @@ class TestParameters:
         text = "SELECT COUNT(*) AS n FROM persona.t WHERE @x IS NULL OR language = @x"
         assert filled.read(query(text), {"x": None})["n"].to_pylist() == [3]
 
+    def test_arrays_of_structs_are_bound(self, filled):
+        text = (
+            "SELECT id, (SELECT x.name FROM UNNEST(@some) AS x "
+            "ORDER BY ABS(x.at[OFFSET(0)] - t.id), x.name LIMIT 1) AS nearest "
+            "FROM persona.t AS t ORDER BY id"
+        )
+        some = [{"name": "b", "at": [1.5]}, {"name": "a", "at": [2.5]}, {"name": "c", "at": [9.0]}]
+        assert filled.read(query(text), {"some": some})["nearest"].to_pylist() == ["b", "a", "a"]
+
     def test_a_missing_parameter_is_named(self, filled):
         broken = query("SELECT @one AS a, @two AS b, @three AS c", "report/example")
         said = "sql/report/example.sql needs a value for @one, @three"
@@ -295,3 +304,23 @@ class TestAllOrNothing:
         with pytest.raises(REFUSED):
             filled.create("t", failing, {})
         assert rows_of(filled) == [row(1), row(2), row(3, "de")]
+
+
+class TestFingerprints:
+    def of(self, warehouse, *rows, columns=("id", "language", "tags"), **where) -> str:
+        warehouse.replace("t", SCHEMA, [batch(*rows)])
+        return warehouse.fingerprint("t", columns, where=where)
+
+    def test_the_order_of_the_rows_does_not_matter_and_their_content_does(self, warehouse):
+        one, two, unsaid = row(1), row(2), row(2) | {"language": None}
+        several = [[one, two], [one, unsaid], [one], [one, one], [two], []]
+        found = [self.of(warehouse, *rows) for rows in several]
+        assert found[0] == self.of(warehouse, two, one)
+        assert len({*found}) == len(several)
+
+    def test_other_columns_and_other_parts_do_not_matter(self, warehouse):
+        before = self.of(warehouse, row(1), row(2), language="en")
+        assert before == self.of(warehouse, row(1), row(2), row(3, "de"), language="en")
+        assert before != self.of(warehouse, row(1), row(2), row(3), language="en")
+        ids = self.of(warehouse, row(1), columns=["id"])
+        assert ids == self.of(warehouse, row(1) | {"tags": ["c"]}, columns=["id"])

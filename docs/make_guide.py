@@ -1,0 +1,136 @@
+"""Takes the pictures of the guide: our Dagster UI and pages, filled from the sample shop, in the
+system's Chromium. `make guide`; about five minutes."""
+
+import tempfile
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import duckdb
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from persona_assets_tests.browser.ui import DagsterUI, open_browser, serve
+
+PICTURES = Path(__file__).with_name("pictures")
+SCREEN = {"width": 1360, "height": 820}
+CUSTOMERS = 1_000
+
+
+def main() -> None:
+    """Take every picture; the home they show is thrown away."""
+    PICTURES.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        open_browser() as browser,
+        serve(Path(name), home=Path(name) / "home", sample_customers=CUSTOMERS) as address,
+    ):
+        home = Path(name) / "home"
+        page = browser.new_page(
+            viewport=SCREEN, locale="en-US", timezone_id="UTC", color_scheme="light"
+        )
+        ui = DagsterUI(page, address)
+        for picture in (_backfill, _graph, _asset, _checks, _lineage, _automation):
+            picture(ui)
+            print(f"{picture.__name__[1:]} is taken", flush=True)
+        _failure(ui, home)
+        _pages(page, home / "reports")
+
+
+def _backfill(ui: DagsterUI) -> None:
+    ui.open("/asset-groups")
+    ui.page.get_by_role("button", name="Hide navigation").click()
+    ui.page.get_by_role("button", name="Materialize all").click()
+    dialog = ui.page.get_by_role("dialog").filter(has_text="Partition selection")
+    dialog.get_by_role("button", name="All", exact=True).click()
+    expect(dialog.get_by_text("9 partitions selected")).to_be_visible()
+    _keep("launch", dialog)
+    ui.page.keyboard.press("Escape")
+    ui.page.reload()
+    ui.materialize()
+    assert ui.backfill_outcome() == "Succeeded"
+    expect(ui.page.get_by_text("100% completed").first).to_be_visible()
+    ui.page.get_by_role("link", name="emails", exact=True).scroll_into_view_if_needed()
+    _keep("backfill", ui.page)
+
+
+def _graph(ui: DagsterUI) -> None:
+    ui.page.set_viewport_size({"width": 1800, "height": 1000})
+    ui.open_graph()
+    expect(ui.page.get_by_text("Loading")).to_have_count(0)
+    _keep("graph", ui.page)
+    ui.page.set_viewport_size(SCREEN)
+
+
+def _asset(ui: DagsterUI) -> None:
+    ui.open_asset("emails", "partitions")
+    ui.page.get_by_text("fr", exact=True).first.click()
+    ui.page.get_by_text("refused_by_gate").first.wait_for()
+    _keep("emails-asset", ui.page)
+    ui.page.get_by_role("row").filter(has_text="Show Markdown").last.get_by_text(
+        "Show Markdown"
+    ).click()
+    _keep("emails-read", ui.page.get_by_role("dialog"))
+
+
+def _checks(ui: DagsterUI) -> None:
+    ui.open_asset("emails", "checks")
+    ui.page.get_by_text("every_email_is_in_its_language").first.click()
+    expect(ui.page.get_by_text("Passed", exact=True)).to_be_visible()
+    _keep("checks", ui.page)
+
+
+def _lineage(ui: DagsterUI) -> None:
+    _keep("lineage", ui.open_sources("parametric"))
+
+
+def _automation(ui: DagsterUI) -> None:
+    ui.open("/automation")
+    ui.page.get_by_role("link", name="source_changed", exact=True).wait_for()
+    _keep("automation", ui.page, {"x": 0, "y": 0, "width": SCREEN["width"], "height": 340})
+
+
+def _failure(ui: DagsterUI, home: Path) -> None:
+    with closing(duckdb.connect(home / "warehouse.duckdb")) as connection:
+        connection.execute(
+            "INSERT INTO thelook_ecommerce.users FROM thelook_ecommerce.users WHERE id = 2"
+        )
+    ui.open_asset("parametric")
+    ui.materialize()
+    assert ui.outcome() == "Failure"
+    ui.open_asset("parametric", "checks")
+    expect(ui.page.get_by_text("user_id is unique")).to_have_count(2)
+    _keep("failure", ui.page, {"x": 0, "y": 0, "width": SCREEN["width"], "height": 540})
+
+
+def _pages(page: Page, reports: Path) -> None:
+    page.goto((reports / "segments.html").as_uri())
+    page.set_viewport_size({"width": 1160, "height": 1300})
+    page.wait_for_function("document.querySelector('#cloud canvas')")
+    page.wait_for_load_state("networkidle")
+    _keep("segments", page)
+    page.set_viewport_size({"width": 1360, "height": 1150})
+    page.goto((reports / "emails.html").as_uri())
+    page.get_by_label("Language", exact=True).select_option("fr")
+    page.locator("#items .item").nth(4).click()
+    page.frame_locator("main iframe").locator("html[lang=fr]").wait_for()
+    _keep("emails", page)
+    page.locator("main iframe").evaluate("frame => (frame.style.height = '1000px')")
+    page.get_by_label("Language", exact=True).select_option("ar")
+    page.locator("#items .item").nth(3).click()
+    page.locator("main iframe").evaluate("frame => (frame.style.height = '900px')")
+    page.frame_locator("main iframe").locator("html[lang=ar]").wait_for()
+    _keep("email", page.locator("main iframe"))
+
+
+def _keep(name: str, what: Page | Locator, clip: dict | None = None) -> None:
+    """Save a picture of a page or of a part of it, in 256 colours."""
+    if isinstance(what, Page):
+        what.wait_for_timeout(1_000)  # for what is still being drawn
+    png = what.screenshot(animations="disabled", **({"clip": clip} if clip else {}))
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    picture.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

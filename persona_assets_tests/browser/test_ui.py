@@ -1,0 +1,143 @@
+"""The Dagster UI on a fresh home, used as people use it, with nothing but a browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from persona_assets import sample
+from persona_assets.languages import LANGUAGES
+
+from ..test_definitions import SNAPSHOT
+from .ui import LONG, DagsterUI, serve
+
+pytestmark = pytest.mark.browser
+
+CUSTOMERS = 300
+ASSETS = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+CHECKS = sum(len(asset["checks"]) for asset in ASSETS.values())
+# The five tables of the source are one step.
+STEPS = len(ASSETS) - 4 + CHECKS
+
+
+@dataclass(frozen=True)
+class Served:
+    """A home in the UI: where it is, and the folder of its source."""
+
+    address: str
+    home: Path
+    source: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+
+@pytest.fixture(scope="module")
+def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The UI on a home that nothing was made in."""
+    folder = tmp_path_factory.mktemp("served")
+    source = sample.write(folder / "shop", customers=CUSTOMERS, seed=1)
+    with serve(folder, home=folder / "home", source=source) as address:
+        yield Served(address, folder / "home", source)
+
+
+@pytest.fixture(scope="module")
+def outcome(first_page: Page, served: Served) -> str:
+    """How "Materialize all" ended, with French picked where the dialog asks for languages."""
+    ui = DagsterUI(first_page, served.address)
+    ui.open("/asset-groups")
+    ui.materialize(["fr"])
+    return ui.outcome()
+
+
+@pytest.fixture
+def ui(page: Page, served: Served) -> DagsterUI:
+    return DagsterUI(page, served.address)
+
+
+@pytest.fixture
+def filled(outcome: str, ui: DagsterUI) -> DagsterUI:
+    """The UI on a home in which everything was materialized, the e-mails in French."""
+    assert outcome == "Success"
+    return ui
+
+
+def test_the_graph_shows_every_asset_in_its_group(ui):
+    ui.open_graph()
+    for asset, spec in ASSETS.items():
+        for name in (asset, spec["group"]):
+            # Dagster takes letters out of the middle of a name that is too long for its box.
+            shown = re.compile(rf"^({name}|{name[:4]}\w*…\w*{name[-4:]})$")
+            expect(ui.page.get_by_text(shown).last).to_be_visible()
+    ui.page.get_by_role("button", name="Materialize all").click()
+    expect(ui.page.get_by_role("dialog")).to_contain_text(f"materialize {len(ASSETS)} assets")
+
+
+def test_materialize_all_ends_green(filled):
+    filled.open("/runs")
+    filled.page.get_by_role("link", name="View", exact=True).first.click()
+    assert filled.outcome() == "Success"
+    expect(filled.page.get_by_text(f"Succeeded ({STEPS})")).to_be_visible()
+    expect(filled.page.get_by_text("Errored (0)")).to_be_visible()
+    filled.partitions("emails", "Materialized", 1)
+
+
+def test_a_column_is_followed_by_clicks_from_a_subject_to_the_day_of_an_order(filled):
+    path = ["subject", "final_prompts.prompt", "parametric.last_order_date", "orders.created_at"]
+    asset = "emails"
+    for step, following in zip(path, path[1:], strict=False):
+        sources = filled.open_sources(asset)
+        row = sources.get_by_role("row").filter(has_text=step.split(".")[-1])
+        row.get_by_role("link", name=following, exact=True).first.click()
+        asset = following.split(".")[0]
+        filled.page.wait_for_url(f"**/assets/{asset}*")
+    expect(filled.page.get_by_text("When it was ordered.")).to_be_visible()
+
+
+def test_a_backfill_of_the_languages_ends_with_nine_partitions(filled):
+    filled.open_asset("emails")
+    filled.materialize()
+    filled.page.wait_for_url("**/runs/b/*")
+    assert filled.backfill_outcome() == "Succeeded"
+    expect(filled.page.get_by_text("100% completed")).to_be_visible()
+    filled.partitions("emails", "Materialized", len(LANGUAGES))
+
+
+def test_a_failing_check_is_red_says_why_and_stops_what_is_downstream(filled, served):
+    with closing(duckdb.connect(served.warehouse)) as connection:
+        connection.execute(
+            "INSERT INTO thelook_ecommerce.users FROM thelook_ecommerce.users WHERE id = 2"
+        )
+    filled.open_asset("parametric", "lineage")
+    filled.page.get_by_role("button", name="Downstream").click()
+    filled.page.get_by_role("button", name="All", exact=True).click()
+    filled.materialize(["fr"])
+    assert filled.outcome() == "Failure"
+    for said in ("Errored (1)", "Succeeded (1)", "parametric: schema"):
+        expect(filled.page.get_by_text(said).last).to_be_visible()
+    filled.open_asset("parametric", "checks")
+    expect(filled.page.get_by_text("user_id is unique: broken by 2 row(s)")).to_be_visible()
+    expect(filled.page.get_by_text("Failed", exact=True).last).to_be_visible()
+
+
+def test_a_source_that_changes_is_loaded_and_followed_once_the_sensors_are_on(filled, served):
+    filled.switch_on("source_changed")
+    filled.switch_on("follow_changes")
+    file = served.source / "users.parquet"
+    users = pq.read_table(file)
+    newest = users.slice(users.num_rows - 1).to_pylist()[0]
+    newest |= {"id": newest["id"] + 1, "email": "newcomer@example.org"}
+    changed = pa.concat_tables([users, pa.Table.from_pylist([newest], schema=users.schema)])
+    pq.write_table(changed, file)
+    for asset in ("users", "parametric"):
+        filled.open_asset(asset)
+        expect(filled.page.get_by_text(str(CUSTOMERS + 1), exact=True)).to_be_visible(timeout=LONG)
