@@ -198,6 +198,22 @@ def load(source: Path | None) -> None:
         click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
 
 
+@bigquery.command()
+@click.option("--dry-run", is_flag=True, help="Print the commands and the SQL that would do it, "
+              "and change nothing.")  # fmt: skip
+@_readable
+def setup(dry_run: bool) -> None:
+    """Make what BigQuery needs to call PERSONA_MODEL, where it is missing: APIs, datasets, the
+    connection, its role and the model. Run it again as often as you like."""
+    from persona_assets.bigquery_setup import from_settings
+
+    project = from_settings(
+        load_settings(warehouse="bigquery"), lambda line: click.echo(line, err=True)
+    )
+    for line in project.plan() if dry_run else project.run():
+        click.echo(line)
+
+
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @_readable

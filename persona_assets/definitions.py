@@ -84,8 +84,9 @@ def _operated(spec: dg.AssetSpec, settings: Settings, writer: Writer) -> dg.Asse
     )
 
 
-def build_warehouse(settings: Settings) -> Warehouse:
-    """The warehouse that the settings name. Opens and reaches nothing."""
+def build_warehouse(settings: Settings, **bounds: float) -> Warehouse:
+    """The warehouse that the settings name. Opens and reaches nothing. bounds: what `Jobs` waits
+    for, in seconds, where it is not to wait as usual."""
     if settings.warehouse == "duckdb":
         return DuckDBWarehouse(settings.warehouse_file, settings.lock_seconds)
     from persona_assets.warehouse.bigquery import BigQueryWarehouse
@@ -97,6 +98,7 @@ def build_warehouse(settings: Settings) -> Warehouse:
             settings.bigquery_maximum_bytes,
             settings.bigquery_usd_per_tib,
             _labels,
+            **bounds,
         ),
         settings.bigquery_project,
         settings.bigquery_dataset,

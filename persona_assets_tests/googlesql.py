@@ -29,6 +29,7 @@ from zetasql.types import (
     SignatureArgumentKind,
     SimpleCatalog,
     SimpleColumn,
+    SimpleConnection,
     SimpleTable,
     TableContent,
     TableData,
@@ -147,7 +148,16 @@ def catalog() -> SimpleCatalog:
     datasets[0].table.append(_table("asked", ASKED))
     return SimpleCatalog(
         name="root",
-        catalog=[*datasets, SimpleCatalog(name=PROJECT, catalog=datasets)],
+        catalog=[
+            *datasets,
+            SimpleCatalog(
+                name=PROJECT,
+                catalog=[
+                    *datasets,
+                    SimpleCatalog(name="us", connection=[SimpleConnection(name="persona")]),
+                ],
+            ),
+        ],
         builtin_function_options=ZetaSQLBuiltinFunctionOptions(language_options=language()),
     )
 

@@ -172,6 +172,13 @@ def test_the_statements_that_bring_staged_rows_in_type_check(merge):
     analyze(statement.sql("bigquery"), {"value": "en"})
 
 
+def test_the_statement_that_makes_the_remote_model_type_checks(sent):
+    statement = sent.remote_model("copywriter", (PROJECT, "us", "persona"), "it's")
+    assert analyze(statement, {}) == {}
+    with pytest.raises(Refused, match="Connection not found"):
+        analyze(statement.replace("`us`", "`eu`"), {})
+
+
 # Rows
 
 

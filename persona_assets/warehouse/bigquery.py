@@ -31,7 +31,7 @@ from sqlglot import exp
 
 from persona_assets.errors import InputError
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET, Layout, Receipt
-from persona_assets.warehouse.googlesql import Query
+from persona_assets.warehouse.googlesql import Query, read_query
 from persona_assets.warehouse.jobs import EMULATOR, Jobs
 
 STAGING_DAYS = 1
@@ -85,7 +85,7 @@ class BigQueryWarehouse:
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
         values = query.bind(parameters)
-        self._ensure_dataset()
+        self.ensure_dataset()
         job, done = self.jobs.query(self.statement(table, query), values, _file(query))
         rows = self._found(job.destination).num_rows
         return Receipt(self.address(table), rows, time.perf_counter() - start, done)
@@ -119,7 +119,7 @@ class BigQueryWarehouse:
         drawn = iter(batches)
         first = next(drawn, None)
         if first is None:
-            self._ensure_dataset()
+            self.ensure_dataset()
             self._create_if_absent(table, schema)
             return Receipt(self.address(table), 0, 0.0)
         return self._merge(
@@ -202,7 +202,7 @@ class BigQueryWarehouse:
         """Raise InputError, one line per problem, unless the source is in our location and its
         tables have the needed columns with the needed types. Reads no rows."""
         problems = []
-        located = self._located(SOURCE_DATASET)
+        located = self.located(SOURCE_DATASET)
         if located is None:
             raise InputError(
                 f"There is no dataset {'.'.join(self._datasets[SOURCE_DATASET])}: set "
@@ -225,9 +225,9 @@ class BigQueryWarehouse:
     def inspect_dataset(self) -> str | None:
         """What is to say about our dataset beside its name. Raises InputError when it is in
         another location than the settings say."""
-        if self._located(OUR_DATASET) is None:
+        if self.located(OUR_DATASET) is None:
             return f"{self.place} is not there yet: the first run makes it in {self.location}"
-        self._ensure_dataset()
+        self.ensure_dataset()
         return None
 
     def load_source(
@@ -294,6 +294,28 @@ class BigQueryWarehouse:
     def text(self, query: Query) -> str:
         """The query as it is sent: its datasets are those of the settings."""
         return query.pointed(self._datasets).sql("bigquery", comments=False)
+
+    def find_model(self, name: str) -> Mapping[str, Any] | None:
+        """What the service keeps about a remote model of our dataset (connection, endpoint, …);
+        None where there is no such model."""
+        reference = bigquery.DatasetReference(*self._datasets[OUR_DATASET]).model(name)
+        with self.jobs.explained(f"the model {self.address(name)}"):
+            try:
+                found = self.jobs.client.get_model(reference, **self.jobs.bounds)
+            except exceptions.NotFound:
+                return None
+        return found.to_api_repr().get("remoteModelInfo", {})
+
+    def remote_model(self, name: str, connection: Sequence[str], endpoint: str) -> str:
+        """CREATE OR REPLACE MODEL in our dataset, called through the connection (project,
+        location, name)."""
+        create = read_query("setup/remote_model").tree.copy()
+        create.set("this", self._table(name))
+        remote = create.find(exp.RemoteWithConnectionModelProperty)
+        project, location, connected = connection
+        remote.set("this", exp.table_(connected, db=location, catalog=project, quoted=True))
+        create.find(exp.Literal).replace(exp.Literal.string(endpoint))
+        return create.sql("bigquery", comments=False)
 
     def statement(self, table: str, query: Query) -> str:
         """CREATE OR REPLACE TABLE AS, with what the layout says."""
@@ -417,7 +439,7 @@ class BigQueryWarehouse:
         dataset: str = OUR_DATASET,
     ) -> Iterator[tuple[exp.Table, int]]:
         """The batches in a table that is gone afterwards, at the latest after STAGING_DAYS."""
-        self._ensure_dataset(dataset)
+        self.ensure_dataset(dataset)
         name = f"_staging_{table}_{uuid4().hex[:12]}"
         staging = self._reference(name, dataset)
         made = bigquery.Table(staging, schema=_fields(schema))
@@ -474,26 +496,29 @@ class BigQueryWarehouse:
         with self.jobs.explained(f"the table {self.address(table)}"):
             self.jobs.client.create_table(made, exists_ok=True, **self.jobs.bounds)
 
-    def _ensure_dataset(self, dataset: str = OUR_DATASET) -> None:
+    def ensure_dataset(self, dataset: str = OUR_DATASET) -> None:
         """Create the dataset in our location. Raises InputError when it is in another one."""
         if dataset in self._ensured:
             return
         name = ".".join(self._datasets[dataset])
-        located = self._located(dataset)
+        located = self.located(dataset)
         if located is None:
             made = bigquery.Dataset(name)
             made.location = self.location
-            with self.jobs.explained(f"the dataset {name}"):
+            project = self._datasets[dataset][0]
+            needs = f"roles/bigquery.user on the project {project}, to make datasets"
+            with self.jobs.explained(f"the dataset {name}", needs):
                 self.jobs.client.create_dataset(made, exists_ok=True, **self.jobs.bounds)
         elif located != self.location.upper():
+            setting = "DATASET" if dataset == OUR_DATASET else "SOURCE"
             raise InputError(
                 f"The dataset {name} is in {located} and PERSONA_BIGQUERY_LOCATION is "
-                f"{self.location}: set it to {located}, or PERSONA_BIGQUERY_DATASET to another "
+                f"{self.location}: set it to {located}, or PERSONA_BIGQUERY_{setting} to another "
                 "dataset."
             )
         self._ensured.add(dataset)
 
-    def _located(self, dataset: str) -> str | None:
+    def located(self, dataset: str) -> str | None:
         """The location of a dataset, in capitals; None where there is no such dataset."""
         name = ".".join(self._datasets[dataset])
         with self.jobs.explained(f"the dataset {name}"):
