@@ -51,7 +51,8 @@ def _what_to_run(command: Any) -> Any:
                   "everyone is segmented all the same.")  # fmt: skip
     @click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
                   help="Write in this language only; may be repeated.")  # fmt: skip
-    @click.option("--writer", type=click.Choice(["offline", "chat"]), help="Who writes.")
+    @click.option("--writer", type=click.Choice(["offline", "chat", "bigquery"]),
+                  help="Who writes.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
     @wraps(command)
     def run(source, as_of, customers, languages, writer, as_json) -> None:
@@ -195,6 +196,22 @@ def load(source: Path | None) -> None:
     listed = suppression_file(settings.model_copy(update={"source": folder}))
     if listed is not None and settings.suppression_list is None:
         click.echo(f"Set PERSONA_SUPPRESSION_LIST={listed}, or it does not count.", err=True)
+
+
+@bigquery.command()
+@click.option("--dry-run", is_flag=True, help="Print the commands and the SQL that would do it, "
+              "and change nothing.")  # fmt: skip
+@_readable
+def setup(dry_run: bool) -> None:
+    """Make what BigQuery needs to call PERSONA_MODEL, where it is missing: APIs, datasets, the
+    connection, its role and the model. Run it again as often as you like."""
+    from persona_assets.bigquery_setup import from_settings
+
+    project = from_settings(
+        load_settings(warehouse="bigquery"), lambda line: click.echo(line, err=True)
+    )
+    for line in project.plan() if dry_run else project.run():
+        click.echo(line)
 
 
 @main.command(context_settings={"ignore_unknown_options": True})

@@ -2,21 +2,24 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import duckdb
 
+from persona_assets.copywriting.asking import find_price
 from persona_assets.copywriting.chat import ChatModel
-from persona_assets.copywriting.money import load_price
+from persona_assets.copywriting.money import Price, load_price
 from persona_assets.definitions import build_warehouse
-from persona_assets.errors import PersonaError
+from persona_assets.errors import InputError, PersonaError
 from persona_assets.settings import Settings, sender_examples, variable
 from persona_assets.source import check_source, inspect_source, source_folder
 from persona_assets.warehouse import DuckDBWarehouse
 
 _SHOWN = 5
+_HURRY = {"request_seconds": 10, "patience_seconds": 10}
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def _warehouse(settings: Settings) -> Finding:
 def _writer(settings: Settings) -> Finding:
     if settings.writer == "offline" and settings.labels != "hand_off":
         return Finding("writer", True, "offline: needs no key and no network")
+    if settings.writer == "bigquery":
+        return _bigquery_writer(settings)
     try:
         model = ChatModel.from_settings(settings)
         offered = model.offered()
@@ -110,32 +115,71 @@ def _writer(settings: Settings) -> Finding:
         return Finding(
             "writer", False, f"{model.url} offers no {model.model}: set PERSONA_MODEL, to {some} …"
         )
-    cost = f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
-    return Finding("writer", True, f"{model.model} at {model.url}, {cost}")
+    return Finding("writer", True, f"{model.model} at {model.url}, {_cost(price)}")
+
+
+def _bigquery_writer(settings: Settings) -> Finding:
+    try:
+        price = find_price(settings)
+    except PersonaError as error:
+        return Finding("writer", False, str(error))
+    name = f"{settings.bigquery_project}.{settings.bigquery_dataset}.{settings.bigquery_model}"
+    said = f"{settings.model} as {name} by {settings.bigquery_function}, {_cost(price)}"
+    return Finding("writer", True, said)
+
+
+def _cost(price: Price | None) -> str:
+    return f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
 
 
 def _bigquery(settings: Settings) -> list[Finding]:
-    """Whether a job runs, our dataset is where it should be, and the source has what is needed."""
-    warehouse = build_warehouse(settings)
+    """Whether a job runs, our dataset is where it should be, the source has what is needed, and so
+    has the writer, if it is inside BigQuery. Once Google is not reached, no more is looked at."""
+    from persona_assets.warehouse.jobs import answered
+
+    findings: list[Finding] = []
+    lost = False
+    for what, look in _looks(settings):
+        try:
+            said = "not looked at" if lost else look()
+            findings.append(Finding(what, not lost, said))
+        except PersonaError as error:
+            lost = not answered(error)
+            findings.append(Finding(what, False, str(error).replace("\n", "\n" + " " * 19)))
+    return findings
+
+
+def _looks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
+    """What there is to look at in BigQuery, and how to; it raises PersonaError or says what was
+    seen."""
+    from persona_assets.bigquery_setup import Step, from_settings
+
+    warehouse = build_warehouse(settings, **_HURRY)
     emulator = os.environ.get("BIGQUERY_EMULATOR_HOST")
     where = f"the emulator at {emulator}" if emulator else "Google's service"
-    place = f"{warehouse.place} in {warehouse.location}"
-    return [
-        _tried("bigquery", warehouse.try_job, f"{where} runs jobs of {settings.bigquery_project}"),
-        _tried("warehouse", warehouse.inspect_dataset, place),
-        _tried(
-            "source",
-            lambda: check_source(settings, warehouse),
-            f"{settings.bigquery_source} has the five tables",
-        ),
-    ]
 
+    def run_job() -> str:
+        warehouse.try_job()
+        return f"{where} runs jobs of {settings.bigquery_project}"
 
-def _tried(what: str, attempt: Callable[[], str | None], said: str) -> Finding:
-    try:
-        return Finding(what, True, attempt() or said)
-    except PersonaError as error:
-        return Finding(what, False, str(error).replace("\n", "\n" + " " * 19))
+    def dataset() -> str:
+        return warehouse.inspect_dataset() or f"{warehouse.place} in {warehouse.location}"
+
+    def source() -> str:
+        check_source(settings, warehouse)
+        return f"{settings.bigquery_source} has the five tables"
+
+    def needed(step: Step) -> str:
+        found = step.find()
+        if found is None:
+            raise InputError(f"{step.what} is missing: run `persona bigquery setup`")
+        return found
+
+    yield from (("bigquery", run_job), ("warehouse", dataset), ("source", source))
+    if settings.writer == "bigquery" and not emulator:
+        for step in from_settings(settings, **_HURRY).steps():
+            if step.name not in ("dataset", "source"):
+                yield step.name, partial(needed, step)
 
 
 def _sender(settings: Settings) -> Finding:

@@ -31,7 +31,7 @@ from sqlglot import exp
 
 from persona_assets.errors import InputError
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET, Layout, Receipt
-from persona_assets.warehouse.googlesql import Query
+from persona_assets.warehouse.googlesql import Query, read_query
 from persona_assets.warehouse.jobs import EMULATOR, Jobs
 
 STAGING_DAYS = 1
@@ -85,7 +85,7 @@ class BigQueryWarehouse:
     def create(self, table: str, query: Query, parameters: Mapping[str, Any]) -> Receipt:
         start = time.perf_counter()
         values = query.bind(parameters)
-        self._ensure_dataset()
+        self.ensure_dataset()
         job, done = self.jobs.query(self.statement(table, query), values, _file(query))
         rows = self._found(job.destination).num_rows
         return Receipt(self.address(table), rows, time.perf_counter() - start, done)
@@ -119,7 +119,7 @@ class BigQueryWarehouse:
         drawn = iter(batches)
         first = next(drawn, None)
         if first is None:
-            self._ensure_dataset()
+            self.ensure_dataset()
             self._create_if_absent(table, schema)
             return Receipt(self.address(table), 0, 0.0)
         return self._merge(
@@ -202,7 +202,7 @@ class BigQueryWarehouse:
         """Raise InputError, one line per problem, unless the source is in our location and its
         tables have the needed columns with the needed types. Reads no rows."""
         problems = []
-        located = self._located(SOURCE_DATASET)
+        located = self.located(SOURCE_DATASET)
         if located is None:
             raise InputError(
                 f"There is no dataset {'.'.join(self._datasets[SOURCE_DATASET])}: set "
@@ -225,9 +225,9 @@ class BigQueryWarehouse:
     def inspect_dataset(self) -> str | None:
         """What is to say about our dataset beside its name. Raises InputError when it is in
         another location than the settings say."""
-        if self._located(OUR_DATASET) is None:
+        if self.located(OUR_DATASET) is None:
             return f"{self.place} is not there yet: the first run makes it in {self.location}"
-        self._ensure_dataset()
+        self.ensure_dataset()
         return None
 
     def load_source(
@@ -236,9 +236,86 @@ class BigQueryWarehouse:
         """Replace a table of the source's dataset, for a shop that is not in BigQuery yet."""
         return self._replace(table, schema, batches, SOURCE_DATASET)
 
+    def generate(
+        self,
+        query: Query,
+        asked: pa.Table,
+        names: Mapping[str, str],
+        answers: str,
+    ) -> Receipt:
+        """Put the rows that are asked into persona.asked of a query that has a model answer them,
+        and what it gives into the table `answers`, which is gone after STAGING_DAYS.
+
+        `names`: what persona.asked and the models are called in the dataset; that of persona.asked
+        is added. The job runs once, whatever happens to it: nobody knows what of a job that failed
+        is charged.
+        """
+        start = time.perf_counter()
+        with self._staged("asked", asked.schema, asked.to_batches()) as (staging, _):
+            select = query.pointed(self._datasets, {**names, "asked": staging.name})
+            ends = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
+            statement = exp.Create(
+                this=self._table(answers),
+                kind="TABLE",
+                replace=True,
+                properties=exp.Properties(expressions=[_option("expiration_timestamp", ends)]),
+                expression=select,
+            )
+            job, done = self.jobs.query(
+                statement.sql("bigquery", comments=False), {}, _file(query), again=False
+            )
+        rows = self._found(job.destination).num_rows
+        return Receipt(self.address(answers), rows, time.perf_counter() - start, done)
+
+    def names(self, prefix: str) -> list[str]:
+        """Our tables whose name begins like this."""
+        with self.jobs.explained(f"the dataset {self.place}"):
+            try:
+                found = self.jobs.client.list_tables(self.place, **self.jobs.bounds)
+                return sorted(t.table_id for t in found if t.table_id.startswith(prefix))
+            except exceptions.NotFound:
+                return []
+
+    def rows(self, table: str, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
+        """These columns of one of our tables, in batches."""
+        select = exp.select(*map(_column, schema.names)).from_(self._table(table))
+        what = f"the table {self.address(table)}"
+        job, _ = self.jobs.query(select.sql("bigquery"), {}, what)
+        with self.jobs.explained(what):
+            yield from _rebatched(self._batches(job), rows)
+
+    def drop(self, table: str) -> None:
+        """Remove one of our tables, if it is there."""
+        with self.jobs.explained(f"the table {self.address(table)}"):
+            self.jobs.client.delete_table(
+                self._reference(table), not_found_ok=True, **self.jobs.bounds
+            )
+
     def text(self, query: Query) -> str:
         """The query as it is sent: its datasets are those of the settings."""
         return query.pointed(self._datasets).sql("bigquery", comments=False)
+
+    def find_model(self, name: str) -> Mapping[str, Any] | None:
+        """What the service keeps about a remote model of our dataset (connection, endpoint, …);
+        None where there is no such model."""
+        reference = bigquery.DatasetReference(*self._datasets[OUR_DATASET]).model(name)
+        with self.jobs.explained(f"the model {self.address(name)}"):
+            try:
+                found = self.jobs.client.get_model(reference, **self.jobs.bounds)
+            except exceptions.NotFound:
+                return None
+        return found.to_api_repr().get("remoteModelInfo", {})
+
+    def remote_model(self, name: str, connection: Sequence[str], endpoint: str) -> str:
+        """CREATE OR REPLACE MODEL in our dataset, called through the connection (project,
+        location, name)."""
+        create = read_query("setup/remote_model").tree.copy()
+        create.set("this", self._table(name))
+        remote = create.find(exp.RemoteWithConnectionModelProperty)
+        project, location, connected = connection
+        remote.set("this", exp.table_(connected, db=location, catalog=project, quoted=True))
+        create.find(exp.Literal).replace(exp.Literal.string(endpoint))
+        return create.sql("bigquery", comments=False)
 
     def statement(self, table: str, query: Query) -> str:
         """CREATE OR REPLACE TABLE AS, with what the layout says."""
@@ -362,7 +439,7 @@ class BigQueryWarehouse:
         dataset: str = OUR_DATASET,
     ) -> Iterator[tuple[exp.Table, int]]:
         """The batches in a table that is gone afterwards, at the latest after STAGING_DAYS."""
-        self._ensure_dataset(dataset)
+        self.ensure_dataset(dataset)
         name = f"_staging_{table}_{uuid4().hex[:12]}"
         staging = self._reference(name, dataset)
         made = bigquery.Table(staging, schema=_fields(schema))
@@ -419,26 +496,29 @@ class BigQueryWarehouse:
         with self.jobs.explained(f"the table {self.address(table)}"):
             self.jobs.client.create_table(made, exists_ok=True, **self.jobs.bounds)
 
-    def _ensure_dataset(self, dataset: str = OUR_DATASET) -> None:
+    def ensure_dataset(self, dataset: str = OUR_DATASET) -> None:
         """Create the dataset in our location. Raises InputError when it is in another one."""
         if dataset in self._ensured:
             return
         name = ".".join(self._datasets[dataset])
-        located = self._located(dataset)
+        located = self.located(dataset)
         if located is None:
             made = bigquery.Dataset(name)
             made.location = self.location
-            with self.jobs.explained(f"the dataset {name}"):
+            project = self._datasets[dataset][0]
+            needs = f"roles/bigquery.user on the project {project}, to make datasets"
+            with self.jobs.explained(f"the dataset {name}", needs):
                 self.jobs.client.create_dataset(made, exists_ok=True, **self.jobs.bounds)
         elif located != self.location.upper():
+            setting = "DATASET" if dataset == OUR_DATASET else "SOURCE"
             raise InputError(
                 f"The dataset {name} is in {located} and PERSONA_BIGQUERY_LOCATION is "
-                f"{self.location}: set it to {located}, or PERSONA_BIGQUERY_DATASET to another "
+                f"{self.location}: set it to {located}, or PERSONA_BIGQUERY_{setting} to another "
                 "dataset."
             )
         self._ensured.add(dataset)
 
-    def _located(self, dataset: str) -> str | None:
+    def located(self, dataset: str) -> str | None:
         """The location of a dataset, in capitals; None where there is no such dataset."""
         name = ".".join(self._datasets[dataset])
         with self.jobs.explained(f"the dataset {name}"):
@@ -520,8 +600,11 @@ def _column(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
 
-def _option(name: str, value: str) -> exp.Property:
-    return exp.Property(this=exp.var(name), value=exp.Literal.string(value))
+def _option(name: str, value: str | datetime) -> exp.Property:
+    literal: exp.Expression = exp.Literal.string(str(value))
+    if isinstance(value, datetime):
+        literal = exp.Introducer(this=exp.var("TIMESTAMP"), expression=literal)
+    return exp.Property(this=exp.var(name), value=literal)
 
 
 def _columns(layout: Layout) -> Iterator[exp.ColumnDef]:

@@ -30,6 +30,9 @@ _PASSING = {
     "backendError", "internalError", "jobBackendError", "jobInternalError", "jobRateLimitExceeded",
     "rateLimitExceeded", "tableUnavailable",
 }  # fmt: skip
+# What BigQuery and the other services call the same two things.
+_BILLING = {"BILLING_DISABLED", "UREQ_PROJECT_BILLING_NOT_FOUND", "billingNotEnabled"}
+DISABLED = {"SERVICE_DISABLED", "accessNotConfigured"}
 _CONCURRENT = re.compile(r"concurrent (update|transaction)|could not serialize", re.IGNORECASE)
 _TYPES = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING", datetime: "TIMESTAMP",
           date: "DATE", Decimal: "NUMERIC", type(None): "STRING"}  # fmt: skip
@@ -99,9 +102,10 @@ class Jobs:
         return {"retry": self.retry, "timeout": self.request_seconds}
 
     def query(
-        self, statement: str, parameters: Mapping[str, Any], what: str
+        self, statement: str, parameters: Mapping[str, Any], what: str, again: bool = True
     ) -> tuple[bigquery.QueryJob, Job]:
-        """Price a statement, run it, wait for it.
+        """Price a statement, run it, wait for it. `again`: whether a job that failed for a passing
+        reason is started again.
 
         Raises InputError, before it runs, when it would read more than the limit, and PersonaError
         when it fails.
@@ -111,6 +115,7 @@ class Jobs:
         job = self.finish(
             lambda: self.client.query(statement, job_config=config, job_retry=None, **self.bounds),
             what,
+            again,
         )
         return job, self.describe(job, expected)
 
@@ -130,11 +135,28 @@ class Jobs:
         _log.info("%s reads %.3f GB, about $%.4f", what, expected / 1e9, usd)
         return expected
 
+    def define(self, statement: str, what: str, needs: str) -> None:
+        """Run a statement that reads no rows. Raises PersonaError when it fails."""
+        config = self._config({}, what)
+        self.finish(
+            lambda: self.client.query(statement, job_config=config, job_retry=None, **self.bounds),
+            what,
+            needs=needs,
+        )
+
     def usd(self, bytes_billed: int) -> float:
         return bytes_billed / TIB * self.usd_per_tib
 
-    def finish(self, start: Callable[[], _AnyJob], what: str) -> _AnyJob:
-        """Start a job and wait for it; start it again when it failed for a passing reason."""
+    def finish(
+        self,
+        start: Callable[[], _AnyJob],
+        what: str,
+        *,
+        again: bool = True,
+        needs: str | None = None,
+    ) -> _AnyJob:
+        """Start a job and wait for it; start it again when it failed for a passing reason, if it
+        may be started `again`. needs: as in explained()."""
         deadline = time.monotonic() + self.job_seconds
 
         def once() -> _AnyJob:
@@ -156,8 +178,8 @@ class Jobs:
                 raise job.exception(timeout=self.request_seconds)
             return job
 
-        with self.explained(what):
-            return self._job_retry(once)()
+        with self.explained(what, needs):
+            return self._job_retry(once)() if again else once()
 
     def load_config(self, what: str, **options: Any) -> bigquery.LoadJobConfig:
         return bigquery.LoadJobConfig(labels=self._labels(what), **options)
@@ -177,8 +199,13 @@ class Jobs:
         )
 
     @contextmanager
-    def explained(self, what: str) -> Iterator[None]:
-        """Turn what the client raises into one message that names the thing and the next step."""
+    def explained(
+        self, what: str, needs: str | None = None, service: str = "BigQuery"
+    ) -> Iterator[None]:
+        """Turn what the client raises into one message that names the thing and the next step.
+
+        needs: the role without which this is refused, and on what; service: who is asked.
+        """
         try:
             yield
         except _GIVEN_UP as error:
@@ -186,7 +213,7 @@ class Jobs:
             if isinstance(cause, exceptions.GoogleAPICallError):
                 cause = cause.message
             raise PersonaError(
-                f"{what}: BigQuery was not reached or kept failing for {self.patience_seconds:g} "
+                f"{what}: {service} was not reached or kept failing for {self.patience_seconds:g} "
                 f"seconds ({_short(cause)}): try again later; what was saved stays."
             ) from error
         except GoogleAuthError as error:
@@ -196,14 +223,27 @@ class Jobs:
                 "to the key of a service account."
             ) from error
         except exceptions.GoogleAPICallError as error:
-            raise self._explain(error, what) from error
+            raise self._explain(error, what, needs, service) from error
 
-    def _explain(self, error: exceptions.GoogleAPICallError, what: str) -> PersonaError:
-        said, reason = _short(error.message), _reason(error)
+    def _explain(
+        self, error: exceptions.GoogleAPICallError, what: str, needs: str | None, service: str
+    ) -> PersonaError:
+        said, reason = _short(error.message), reason_of(error)
         project = self.resource.project
+        if reason in _BILLING:
+            return InputError(
+                f"{what}: the project {project} has no billing ({said}): link a billing account "
+                f"on https://console.cloud.google.com/billing/linkedaccount?project={project}, "
+                "then run again."
+            )
+        if reason in DISABLED:
+            return InputError(
+                f"{what}: an API is not enabled in the project ({said}): run `persona bigquery "
+                "setup`; when it has just been enabled, wait a minute and run again."
+            )
         if reason == "quotaExceeded":
             return PersonaError(
-                f"{what}: a quota of BigQuery is used up ({said}): wait until it is full again, "
+                f"{what}: a quota of {service} is used up ({said}): wait until it is full again, "
                 f"or raise it on https://console.cloud.google.com/iam-admin/quotas?project="
                 f"{project}; then run again."
             )
@@ -214,16 +254,21 @@ class Jobs:
             )
         if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
             return InputError(
-                f"{what}: BigQuery refuses ({said}): this account needs roles/bigquery.jobUser on "
-                f"the project {project}, roles/bigquery.dataEditor on our dataset and "
-                "roles/bigquery.dataViewer on the source."
+                f"{what}: {service} refuses ({said}): this account needs "
+                + (
+                    needs
+                    or f"roles/bigquery.jobUser on the project {project}, "
+                    "roles/bigquery.dataEditor on our dataset and roles/bigquery.dataViewer on "
+                    "the source"
+                )
+                + "."
             )
         if isinstance(error, exceptions.NotFound):
             return InputError(
                 f"{what}: not found ({said}): check PERSONA_BIGQUERY_PROJECT, _DATASET, _SOURCE "
                 "and _LOCATION, or run `persona doctor`."
             )
-        return PersonaError(f"{what}: BigQuery reports an error: {said}")
+        return PersonaError(f"{what}: {service} reports an error: {said}")
 
     def _config(self, parameters: Mapping[str, Any], what: str, **options: Any):
         return bigquery.QueryJobConfig(
@@ -257,13 +302,22 @@ _GIVEN_UP = (
 def _passes(error: BaseException) -> bool:
     """Whether a job that failed like this is worth starting again."""
     if isinstance(error, exceptions.GoogleAPICallError):
-        return _reason(error) in _PASSING or bool(_CONCURRENT.search(error.message))
+        return reason_of(error) in _PASSING or bool(_CONCURRENT.search(error.message))
     return False
 
 
-def _reason(error: exceptions.GoogleAPICallError) -> str | None:
+def answered(error: PersonaError) -> bool:
+    """Whether the service was reached at all, and knew who asked."""
+    cause = error.__cause__
+    return cause is None or (
+        isinstance(cause, exceptions.GoogleAPICallError) and not isinstance(cause, _GIVEN_UP)
+    )
+
+
+def reason_of(error: exceptions.GoogleAPICallError) -> str | None:
+    """The word that the service has for what is wrong."""
     first = next(iter(error.errors), None)
-    return first.get("reason") if isinstance(first, Mapping) else None
+    return (first.get("reason") if isinstance(first, Mapping) else None) or error.reason
 
 
 def _short(said: object) -> str:
