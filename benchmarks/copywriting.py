@@ -31,9 +31,10 @@ import dagster as dg
 import openai
 from figures import figures, peak_mb
 
+from persona_assets.copywriting.asking import SCHEMA, SYSTEM
 from persona_assets.copywriting.brief import Brief, Draft
 from persona_assets.copywriting.chat import ChatModel
-from persona_assets.copywriting.chat_writer import SCHEMA, SYSTEM, ChatWriter
+from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.gates import Gates
 from persona_assets.copywriting.journal import Journal
 from persona_assets.copywriting.money import Budget

@@ -10,54 +10,62 @@ import duckdb
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from persona_assets import run
+from persona_assets.languages import LANGUAGES
+from persona_assets.settings import load_settings
 from persona_assets_tests.browser.ui import DagsterUI, open_browser, serve
 
 PICTURES = Path(__file__).with_name("pictures")
 SCREEN = {"width": 1360, "height": 820}
-CUSTOMERS = 1_000
+CUSTOMERS = 300
 
 
 def main() -> None:
     """Take every picture; the home they show is thrown away."""
     PICTURES.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        open_browser() as browser,
-        serve(Path(name), home=Path(name) / "home", sample_customers=CUSTOMERS) as address,
-    ):
-        home = Path(name) / "home"
+    with tempfile.TemporaryDirectory() as name, open_browser() as browser:
+        settings = load_settings(home=Path(name) / "home", sample_customers=CUSTOMERS)
+        run.run(settings, [*LANGUAGES], None)
         page = browser.new_page(
             viewport=SCREEN, locale="en-US", timezone_id="UTC", color_scheme="light"
         )
-        ui = DagsterUI(page, address)
-        for picture in (_backfill, _graph, _asset, _checks, _lineage, _automation):
-            picture(ui)
-            print(f"{picture.__name__[1:]} is taken", flush=True)
-        _failure(ui, home)
-        _pages(page, home / "reports")
+        take_pages(page, settings.reports)
+        with serve(Path(name), home=settings.home, sample_customers=CUSTOMERS) as address:
+            take_ui(DagsterUI(page, address), settings.warehouse_file)
 
 
-def _backfill(ui: DagsterUI) -> None:
+def take_ui(ui: DagsterUI, warehouse: Path) -> None:
+    """The pictures of the Dagster UI."""
+    ui.page.set_viewport_size(SCREEN)
+    for picture in (_graph, _launch, _backfill, _asset, _checks, _lineage, _automation):
+        picture(ui)
+    _failure(ui, warehouse)
+
+
+def _launch(ui: DagsterUI) -> None:
     ui.open("/asset-groups")
-    ui.page.get_by_role("button", name="Hide navigation").click()
     ui.page.get_by_role("button", name="Materialize all").click()
     dialog = ui.page.get_by_role("dialog").filter(has_text="Partition selection")
     dialog.get_by_role("button", name="All", exact=True).click()
     expect(dialog.get_by_text("9 partitions selected")).to_be_visible()
     _keep("launch", dialog)
-    ui.page.keyboard.press("Escape")
-    ui.page.reload()
+
+
+def _backfill(ui: DagsterUI) -> None:
+    ui.open_asset("emails")
     ui.materialize()
     assert ui.backfill_outcome() == "Succeeded"
-    expect(ui.page.get_by_text("100% completed").first).to_be_visible()
-    ui.page.get_by_role("link", name="emails", exact=True).scroll_into_view_if_needed()
-    _keep("backfill", ui.page)
+    expect(ui.page.get_by_text("100% completed")).to_be_visible()
+    _keep("backfill", ui.page, 300)
 
 
 def _graph(ui: DagsterUI) -> None:
-    ui.page.set_viewport_size({"width": 1800, "height": 1000})
+    ui.page.set_viewport_size({"width": 1500, "height": 860})
     ui.open_graph()
-    expect(ui.page.get_by_text("Loading")).to_have_count(0)
+    ui.page.get_by_role("button", name="Hide navigation").click()
+    ui.page.get_by_role("img", name="panel_show_right").last.click()  # the list of assets
+    ui.page.reload()  # fits what is unfolded into the window
+    ui.page.get_by_text("segments_report", exact=True).wait_for()
     _keep("graph", ui.page)
     ui.page.set_viewport_size(SCREEN)
 
@@ -86,12 +94,12 @@ def _lineage(ui: DagsterUI) -> None:
 
 def _automation(ui: DagsterUI) -> None:
     ui.open("/automation")
-    ui.page.get_by_role("link", name="source_changed", exact=True).wait_for()
-    _keep("automation", ui.page, {"x": 0, "y": 0, "width": SCREEN["width"], "height": 340})
+    ui.page.get_by_role("link", name="source_changed").wait_for()
+    _keep("automation", ui.page, 340)
 
 
-def _failure(ui: DagsterUI, home: Path) -> None:
-    with closing(duckdb.connect(home / "warehouse.duckdb")) as connection:
+def _failure(ui: DagsterUI, warehouse: Path) -> None:
+    with closing(duckdb.connect(warehouse)) as connection:
         connection.execute(
             "INSERT INTO thelook_ecommerce.users FROM thelook_ecommerce.users WHERE id = 2"
         )
@@ -100,12 +108,13 @@ def _failure(ui: DagsterUI, home: Path) -> None:
     assert ui.outcome() == "Failure"
     ui.open_asset("parametric", "checks")
     expect(ui.page.get_by_text("user_id is unique")).to_have_count(2)
-    _keep("failure", ui.page, {"x": 0, "y": 0, "width": SCREEN["width"], "height": 540})
+    _keep("failure", ui.page, 540)
 
 
-def _pages(page: Page, reports: Path) -> None:
+def take_pages(page: Page, reports: Path) -> None:
+    """The pictures of the two pages."""
     page.goto((reports / "segments.html").as_uri())
-    page.set_viewport_size({"width": 1160, "height": 1300})
+    page.set_viewport_size({"width": 1160, "height": 1230})
     page.wait_for_function("document.querySelector('#cloud canvas')")
     page.wait_for_load_state("networkidle")
     _keep("segments", page)
@@ -115,7 +124,6 @@ def _pages(page: Page, reports: Path) -> None:
     page.locator("#items .item").nth(4).click()
     page.frame_locator("main iframe").locator("html[lang=fr]").wait_for()
     _keep("emails", page)
-    page.locator("main iframe").evaluate("frame => (frame.style.height = '1000px')")
     page.get_by_label("Language", exact=True).select_option("ar")
     page.locator("#items .item").nth(3).click()
     page.locator("main iframe").evaluate("frame => (frame.style.height = '900px')")
@@ -123,13 +131,18 @@ def _pages(page: Page, reports: Path) -> None:
     _keep("email", page.locator("main iframe"))
 
 
-def _keep(name: str, what: Page | Locator, clip: dict | None = None) -> None:
-    """Save a picture of a page or of a part of it, in 256 colours."""
+def _keep(name: str, what: Page | Locator, height: int | None = None) -> None:
+    """Save a picture of a page, or of so much of it from the top, or of a part of it, in 256
+    colours."""
+    clip = {}
     if isinstance(what, Page):
         what.wait_for_timeout(1_000)  # for what is still being drawn
-    png = what.screenshot(animations="disabled", **({"clip": clip} if clip else {}))
+        if height:
+            clip = {"clip": {"x": 0, "y": 0, "width": SCREEN["width"], "height": height}}
+    png = what.screenshot(animations="disabled", **clip)
     picture = Image.open(BytesIO(png)).convert("RGB")
     picture.quantize(256, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+    print(f"{name}.png", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,17 +18,19 @@ from persona_assets.settings import Settings
 from persona_assets.source import SOURCE_STATE, source_state
 from persona_assets.warehouse import Warehouse
 
+WATCHED = (*(model.__name__ for model in SOURCES), "suppression_list")
+SOURCE = dg.AssetSelection.assets(*WATCHED, "countries")
 BY_LANGUAGE = dg.AssetSelection.assets("prompts_by_language", "emails")
 FITTED = dg.AssetSelection.assets("cluster_metrics", "centroids")
 
 load_source = dg.define_asset_job(
     "load_source",
-    dg.AssetSelection.groups("source"),
+    SOURCE,
     description="The shop's tables, the countries and the suppression list.",
 )
 refresh = dg.define_asset_job(
     "refresh",
-    dg.AssetSelection.all() - BY_LANGUAGE - dg.AssetSelection.assets("emails_report"),
+    SOURCE | dg.AssetSelection.all() - BY_LANGUAGE - dg.AssetSelection.assets("emails_report"),
     description="Everything up to the prompts. write_emails goes on from there.",
 )
 segments = dg.define_asset_job(
@@ -90,7 +92,7 @@ def source_changed(
 def _loaded(instance: dg.DagsterInstance) -> tuple[dict[str, str], dict[str, int]]:
     """By table, the state in which it was loaded, and the number of that event."""
     states, events = {}, {}
-    for name in (*(model.__name__ for model in SOURCES), "suppression_list"):
+    for name in WATCHED:
         key = dg.AssetKey(name)
         found = instance.fetch_materializations(key, limit=1).records
         # On BigQuery the source is observed.
@@ -109,14 +111,17 @@ def _under_way(context: dg.SensorEvaluationContext) -> bool:
     return bool(context.instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=waiting)))
 
 
-def _when(changed: dg.AutomationCondition) -> dg.AutomationCondition:
-    """Once for each change, as soon as nothing that it is made from is missing, being made, or
-    refused by a blocking check."""
+def _when(changed: dg.AutomationCondition | None = None) -> dg.AutomationCondition:
+    """When it is missing or what it is made from has `changed`: once for each time, as soon as
+    none of that is missing, being made, or refused by a blocking check."""
     of = dg.AutomationCondition
+    # Since it was asked for, not since it was made: what changes while a run is under way would
+    # else be taken for what the run has seen.
+    due = of.missing() & of.newly_missing().since(of.newly_requested())
+    if changed is not None:
+        due |= of.any_deps_match(changed).since(of.newly_requested())
     return (
-        # Since it was asked for, not since it was made: what changes while a run is under way
-        # would else be taken for what the run has seen.
-        changed.since(of.newly_requested())
+        due
         & ~of.any_deps_missing()
         & ~of.any_deps_in_progress()
         & ~of.in_progress()
@@ -124,24 +129,18 @@ def _when(changed: dg.AutomationCondition) -> dg.AutomationCondition:
     )
 
 
-_missing = dg.AutomationCondition.newly_missing()
 # A new data version, not a new materialization: a table that was made again and says the same
 # causes nothing. A run that makes both has shown the one to the other.
-_says_something_new = (
+_NEW = (
     dg.AutomationCondition.data_version_changed()
     & ~dg.AutomationCondition.executed_with_root_target()
 )
-_FOLLOWING = _when(
-    _missing
-    | dg.AutomationCondition.any_deps_match(
-        # In the same run as what it is made from, for it costs little.
-        _says_something_new | dg.AutomationCondition.will_be_requested()
-    )
-)
+# In the same run as what it is made from, for it costs little.
+_FOLLOWING = _when(_NEW | dg.AutomationCondition.will_be_requested())
 # After what it is made from, when that turned out to say something new: only then is it paid for.
-_IF_NEW = _when(_missing | dg.AutomationCondition.any_deps_match(_says_something_new))
+_IF_NEW = _when(_NEW)
 # The model is fitted again by the schedule: segments that shift with each order help nobody.
-_IF_MISSING = _when(_missing)
+_IF_MISSING = _when()
 CONDITIONS = {
     "parametric": _FOLLOWING,
     "cluster_metrics": _IF_MISSING,

@@ -51,7 +51,8 @@ def _what_to_run(command: Any) -> Any:
                   "everyone is segmented all the same.")  # fmt: skip
     @click.option("--language", "languages", type=click.Choice([*LANGUAGES]), multiple=True,
                   help="Write in this language only; may be repeated.")  # fmt: skip
-    @click.option("--writer", type=click.Choice(["offline", "chat"]), help="Who writes.")
+    @click.option("--writer", type=click.Choice(["offline", "chat", "bigquery"]),
+                  help="Who writes.")  # fmt: skip
     @click.option("--json", "as_json", is_flag=True, help="End with one JSON object.")
     @wraps(command)
     def run(source, as_of, customers, languages, writer, as_json) -> None:

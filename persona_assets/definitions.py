@@ -12,6 +12,7 @@ import dagster as dg
 from persona_assets import automation, schemas
 from persona_assets.assets import behaviour, emails, prompts, reports, segmentation, sources
 from persona_assets.checks import build_checks
+from persona_assets.copywriting.bigquery_writer import BigQueryWriter
 from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.offline import OfflineWriter
 from persona_assets.copywriting.writer import Writer
@@ -27,7 +28,8 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
     """
     settings = settings or load_settings()
     on_bigquery = settings.warehouse == "bigquery"
-    writer = resources.get("writer") or _writer(settings)
+    warehouse = resources.get("warehouse") or build_warehouse(settings)
+    writer = resources.get("writer") or _writer(settings, warehouse)
     assets = [
         sources.observe_sources() if on_bigquery else sources.sources,
         sources.countries,
@@ -57,7 +59,7 @@ def build_defs(settings: Settings | None = None, **resources: Any) -> dg.Definit
         schedules=[automation.weekly_segments],
         resources={
             "settings": settings,
-            "warehouse": build_warehouse(settings),
+            "warehouse": warehouse,
             **resources,
             "writer": writer,
         },
@@ -115,7 +117,9 @@ def _labels() -> dict[str, str]:
     return {"asset": context.op.name, "run_id": context.run_id}
 
 
-def _writer(settings: Settings) -> Writer:
+def _writer(settings: Settings, warehouse: Any) -> Writer:
+    if settings.writer == "bigquery":
+        return BigQueryWriter.from_settings(settings, warehouse)
     return ChatWriter.from_settings(settings) if settings.writer == "chat" else OfflineWriter()
 
 

@@ -9,8 +9,9 @@ from importlib.metadata import version
 
 import duckdb
 
+from persona_assets.copywriting.asking import find_price
 from persona_assets.copywriting.chat import ChatModel
-from persona_assets.copywriting.money import load_price
+from persona_assets.copywriting.money import Price, load_price
 from persona_assets.definitions import build_warehouse
 from persona_assets.errors import InputError, PersonaError
 from persona_assets.settings import Settings, sender_examples, variable
@@ -102,7 +103,7 @@ def _writer(settings: Settings) -> Finding:
     if settings.writer == "offline" and settings.labels != "hand_off":
         return Finding("writer", True, "offline: needs no key and no network")
     if settings.writer == "bigquery":
-        return Finding("writer", True, f"{settings.model}, called by BigQuery itself")
+        return _bigquery_writer(settings)
     try:
         model = ChatModel.from_settings(settings)
         offered = model.offered()
@@ -114,8 +115,21 @@ def _writer(settings: Settings) -> Finding:
         return Finding(
             "writer", False, f"{model.url} offers no {model.model}: set PERSONA_MODEL, to {some} …"
         )
-    cost = f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
-    return Finding("writer", True, f"{model.model} at {model.url}, {cost}")
+    return Finding("writer", True, f"{model.model} at {model.url}, {_cost(price)}")
+
+
+def _bigquery_writer(settings: Settings) -> Finding:
+    try:
+        price = find_price(settings)
+    except PersonaError as error:
+        return Finding("writer", False, str(error))
+    name = f"{settings.bigquery_project}.{settings.bigquery_dataset}.{settings.bigquery_model}"
+    said = f"{settings.model} as {name} by {settings.bigquery_function}, {_cost(price)}"
+    return Finding("writer", True, said)
+
+
+def _cost(price: Price | None) -> str:
+    return f"prices of {price.as_of}" if price else "price unknown (PERSONA_PRICES_FILE)"
 
 
 def _bigquery(settings: Settings) -> list[Finding]:

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from persona_assets.errors import InputError
 
+MOST_TOKENS = 8_192  # that BigQuery's functions let one answer have
 # What every e-mail says about who sends it.
 SENDER = ("shop_name", "shop_url", "postal_address", "logo_url", "unsubscribe_url")
 # One run at a time, so that each finds the tables as of one moment, and what a backfill or a
@@ -80,6 +81,11 @@ class Settings(BaseSettings):
         pattern=r"^\w+$",
         description="Name of the remote model in our dataset, for PERSONA_WRITER=bigquery.",
     )
+    bigquery_function: Literal["AI.GENERATE_TABLE", "ML.GENERATE_TEXT"] = Field(
+        "AI.GENERATE_TABLE",
+        description="What asks it: AI.GENERATE_TABLE, or ML.GENERATE_TEXT, which can switch the "
+        "model's thinking off.",
+    )
     as_of: date | None = Field(
         None,
         description="The day the customers are described on (YYYY-MM-DD); unset: the day of the "
@@ -112,8 +118,8 @@ class Settings(BaseSettings):
     )
     model: str | None = Field(
         None,
-        description="Model that the endpoint offers, for PERSONA_WRITER=chat and "
-        "PERSONA_LABELS=hand_off.",
+        description="Model that the endpoint offers, for PERSONA_WRITER=chat or bigquery (as "
+        "gemini-2.5-flash) and PERSONA_LABELS=hand_off.",
     )
     openai_base_url: str | None = Field(
         None,
@@ -125,10 +131,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("openai_api_key", "OPENAI_API_KEY"),
         description="Key for the endpoint; local servers want none.",
     )
-    writer: Literal["offline", "chat"] = Field(
+    writer: Literal["offline", "chat", "bigquery"] = Field(
         "offline",
-        description="Who writes: offline (templates in nine languages) or chat (the model at the "
-        "endpoint).",
+        description="Who writes: offline (templates in nine languages), chat (the model at the "
+        "endpoint) or bigquery (a remote model inside the warehouse).",
     )
     temperature: float = Field(
         0.7, ge=0, le=2, description="How freely the model writes: 0 the same every time."
@@ -263,11 +269,27 @@ def load_settings(**overrides) -> Settings:
                 "PERSONA_SOURCE is a folder and PERSONA_WAREHOUSE=bigquery reads tables: set "
                 "PERSONA_BIGQUERY_SOURCE instead; `persona bigquery load` puts a folder there."
             )
-    asks = "PERSONA_WRITER=chat" if settings.writer == "chat" else "PERSONA_LABELS=hand_off"
-    if (settings.writer == "chat" or settings.labels == "hand_off") and not settings.model:
+    if settings.writer == "bigquery" and settings.warehouse != "bigquery":
         raise InputError(
-            f"{asks} asks a model and PERSONA_MODEL is not set: name the model that the endpoint "
-            "offers."
+            "PERSONA_WRITER=bigquery writes inside the warehouse: set PERSONA_WAREHOUSE=bigquery "
+            "too, or PERSONA_WRITER=chat."
+        )
+    if (settings.writer != "offline" or settings.labels == "hand_off") and not settings.model:
+        asks = (
+            "PERSONA_LABELS=hand_off"
+            if settings.writer == "offline"
+            else f"PERSONA_WRITER={settings.writer}"
+        )
+        name = (
+            "the remote model's endpoint, such as gemini-2.5-flash"
+            if settings.writer == "bigquery"
+            else "the model that the endpoint offers"
+        )
+        raise InputError(f"{asks} asks a model and PERSONA_MODEL is not set: name {name}.")
+    if settings.writer == "bigquery" and settings.max_output_tokens > MOST_TOKENS:
+        raise InputError(
+            f"PERSONA_MAX_OUTPUT_TOKENS is {settings.max_output_tokens}: BigQuery's functions take "
+            f"at most {MOST_TOKENS}."
         )
     return settings
 

@@ -1,11 +1,13 @@
 """Google's own analyzer and evaluator of GoogleSQL, over the tables of the pandera models."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import pyarrow as pa
+import sqlglot
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlglot import exp
 from zetasql.api import TypeFactory
@@ -15,16 +17,25 @@ from zetasql.core.local_service import ZetaSqlLocalService
 from zetasql.types import (
     AnalyzerOptions,
     EvaluateQueryRequest,
+    Function,
+    FunctionArgumentType,
+    FunctionArgumentTypeOptions,
+    FunctionEnums,
+    FunctionSignature,
     LanguageFeature,
     LanguageOptions,
     Parameter,
     ProductMode,
+    SignatureArgumentKind,
     SimpleCatalog,
     SimpleColumn,
     SimpleConnection,
     SimpleTable,
     TableContent,
     TableData,
+    TableValuedFunction,
+    TVFRelation,
+    TVFRelationColumn,
     Type,
     TypeKind,
     Value,
@@ -33,8 +44,10 @@ from zetasql.types import (
 from zetasql.wasi._pb2.zetasql.local_service import local_service_pb2
 
 from persona_assets import schemas
+from persona_assets.copywriting.bigquery_writer import ASKED
 from persona_assets.warehouse import Query
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET
+from persona_assets_tests.remote_model import output_schema
 
 PROJECT = "test-project"
 MODELS = schemas.Table.__subclasses__()
@@ -50,8 +63,24 @@ _KINDS = {
 _NAMES = {kind: name for name, kind in {
     "INT64": TypeKind.TYPE_INT64, "FLOAT64": TypeKind.TYPE_DOUBLE, "STRING": TypeKind.TYPE_STRING,
     "BOOL": TypeKind.TYPE_BOOL, "DATE": TypeKind.TYPE_DATE, "TIMESTAMP": TypeKind.TYPE_TIMESTAMP,
+    "JSON": TypeKind.TYPE_JSON,
 }.items()}  # fmt: skip
+_BY_NAME = {name: kind for kind, name in _NAMES.items()}
+# https://docs.cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-generate-table
+# and its neighbours: the options of the functions, and the columns beside those of the input.
+_SHARED = ("max_output_tokens", "top_p", "temperature", "stop_sequences", "safety_settings",
+           "request_type")  # fmt: skip
+_TABLE_OPTIONS = ("output_schema", *_SHARED)
+_TEXT_OPTIONS = (*_SHARED, "ground_with_google_search", "model_params", "flatten_json_output")
+_SCALAR_OPTIONS = ("prompt", "endpoint", "model_params", "output_schema", "connection_id",
+                   "request_type")  # fmt: skip
+_RESPONSE = {"full_response": "JSON", "status": "STRING"}
+_GENERATED_TEXT = {"ml_generate_text_result": "JSON", "ml_generate_text_status": "STRING"}
 _EPOCH = date(1970, 1, 1)
+
+
+class Json(dict):
+    """A parameter of the type JSON; a plain dict is a STRUCT."""
 
 
 class Refused(Exception):
@@ -109,11 +138,14 @@ def catalog() -> SimpleCatalog:
         SimpleCatalog(
             name=dataset,
             table=[
-                _table(model) for model in MODELS if (model.__name__ in SOURCES) == is_source
+                _table(model.__name__, schemas.arrow_schema(model))
+                for model in MODELS
+                if (model.__name__ in SOURCES) == is_source
             ],
         )
         for dataset, is_source in ((OUR_DATASET, False), (SOURCE_DATASET, True))
     ]
+    datasets[0].table.append(_table("asked", ASKED))
     return SimpleCatalog(
         name="root",
         catalog=[
@@ -130,11 +162,128 @@ def catalog() -> SimpleCatalog:
     )
 
 
+def _with_models(statement: str) -> tuple[str, SimpleCatalog]:
+    """A statement without the models that the engine cannot take, and a catalog with BigQuery's AI
+    functions, which give the columns that the statement's own output schema has."""
+    if not re.search(r"\b(AI|ML)\.", statement):
+        return statement, catalog()
+    functions, relations = [], []
+    for call in sqlglot.parse_one(statement, read="bigquery").find_all(
+        exp.GenerateTable, exp.GenerateText, exp.AIGenerate
+    ):
+        if isinstance(call, exp.AIGenerate):
+            functions.append(_ai_generate(_options(call.expressions, _SCALAR_OPTIONS)))
+            continue
+        structured = isinstance(call, exp.GenerateTable)
+        known = _TABLE_OPTIONS if structured else _TEXT_OPTIONS
+        given = _options(call.args["params_struct"].expressions, known)
+        columns = _GENERATED_TEXT
+        if structured:
+            columns = {**output_schema(given["output_schema"]), **_RESPONSE}
+        relations.append(_table_function("GENERATE_TABLE" if structured else "GENERATE_TEXT",
+                                         columns))  # fmt: skip
+    known = catalog()
+    scopes = {
+        scope: SimpleCatalog(
+            name=scope,
+            custom_function=functions if scope == "AI" else [],
+            custom_tvf=[one for one in relations if (one.name_path[0] == "GENERATE_TABLE")
+                        == (scope == "AI")],
+        )
+        for scope in ("AI", "ML")
+    }  # fmt: skip
+    return re.sub(r"MODEL\s+[\w.`-]+\s*,", "", statement), SimpleCatalog(
+        name="root",
+        catalog=[*known.catalog, *scopes.values()],
+        builtin_function_options=known.builtin_function_options,
+    )
+
+
+def _options(given: Sequence[exp.Expression], known: Sequence[str]) -> dict[str, str]:
+    """Options by name, texts as they are. Raises Refused for those that are not documented."""
+    found = {one.this.name: one.expression.name for one in given}
+    if unknown := found.keys() - set(known):
+        raise Refused(f"No such option: {', '.join(sorted(unknown))}")
+    if "model_params" in found and found.keys() & {"temperature", "max_output_tokens"}:
+        raise Refused("model_params goes with none of the parameters that it can hold")
+    return found
+
+
+def _table_function(name: str, columns: Mapping[str, str]) -> TableValuedFunction:
+    """A function that gives its input's columns, and these."""
+    made = FunctionEnums.TableValuedFunctionType
+    arguments = [SignatureArgumentKind.ARG_TYPE_RELATION, SignatureArgumentKind.ARG_TYPE_ARBITRARY]
+    added = TVFRelation(
+        column=[TVFRelationColumn(name=n, type=_named(kind)) for n, kind in columns.items()],
+        is_value_table=False,
+    )
+    return TableValuedFunction(
+        name_path=[name],
+        signature=FunctionSignature(
+            argument=[_argument(kind) for kind in arguments],
+            return_type=FunctionArgumentType(kind=SignatureArgumentKind.ARG_TYPE_RELATION),
+        ),
+        type=made.FORWARD_INPUT_SCHEMA_TO_OUTPUT_SCHEMA_WITH_APPENDED_COLUMNS,
+        custom_context=added.to_proto().SerializeToString().decode("latin-1"),
+    )
+
+
+def _ai_generate(given: Mapping[str, str]) -> Function:
+    columns = {**output_schema(given["output_schema"]), **_RESPONSE}
+    answer = TypeFactory.create_struct_type([(n, _named(kind)) for n, kind in columns.items()])
+    kinds = {name: "JSON" if name == "model_params" else "STRING" for name in _SCALAR_OPTIONS}
+    fixed = SignatureArgumentKind.ARG_TYPE_FIXED
+    return Function(
+        name_path=["GENERATE"],
+        group="AI",
+        mode=FunctionEnums.Mode.SCALAR,
+        signature=[
+            FunctionSignature(
+                argument=[
+                    _argument(
+                        fixed,
+                        type=_named(kind),
+                        argument_name=name,
+                        optional=name != "prompt",
+                    )
+                    for name, kind in kinds.items()
+                ],
+                return_type=FunctionArgumentType(kind=fixed, type=answer, num_occurrences=1),
+            )
+        ],
+    )
+
+
+def _argument(
+    kind: SignatureArgumentKind,
+    type: Type | None = None,
+    argument_name: str | None = None,
+    optional: bool = False,
+) -> FunctionArgumentType:
+    cardinality = FunctionEnums.ArgumentCardinality
+    named = FunctionEnums.NamedArgumentKind.POSITIONAL_OR_NAMED if argument_name else None
+    return FunctionArgumentType(
+        kind=kind,
+        type=type,
+        num_occurrences=1,
+        options=FunctionArgumentTypeOptions(
+            cardinality=cardinality.OPTIONAL if optional else cardinality.REQUIRED,
+            argument_name=argument_name,
+            named_argument_kind=named,
+        ),
+    )
+
+
+def _named(kind: str) -> Type:
+    return TypeFactory.create_simple_type(_BY_NAME[kind])
+
+
 def analyze(statement: str, parameters: Mapping[str, Any]) -> dict[str, str]:
     """The output columns of a query with their types. Raises Refused, with line and column."""
+    statement, known = _with_models(statement)
     try:
         resolved = service().analyze(
-            sql_statement=statement, options=options(parameters), simple_catalog=catalog()
+            sql_statement=statement, options=options(parameters), simple_catalog=known
         ).resolved_statement
     except ZetaSQLError as error:
         raise Refused(str(getattr(error, "raw_error", None) or error)) from None
@@ -160,7 +309,7 @@ def evaluate(
         options=options(parameters),
         simple_catalog=SimpleCatalog(
             name="root",
-            table=[_table(model) for model in read],
+            table=[_table(model.__name__, schemas.arrow_schema(model)) for model in read],
             builtin_function_options=ZetaSQLBuiltinFunctionOptions(
                 language_options=language()
             ),
@@ -191,12 +340,11 @@ def evaluate(
     ]
 
 
-def _table(model: type[schemas.Table]) -> SimpleTable:
+def _table(name: str, schema: pa.Schema) -> SimpleTable:
     return SimpleTable(
-        name=model.__name__,
+        name=name,
         column=[
-            SimpleColumn(name=field.name, type=_arrow_type(field.type))
-            for field in schemas.arrow_schema(model)
+            SimpleColumn(name=field.name, type=_arrow_type(field.type)) for field in schema
         ],
     )
 
@@ -213,6 +361,8 @@ def _type_of(value: Any) -> Type:
     if isinstance(value, list):
         inner = _type_of(value[0]) if value else TypeFactory.create_simple_type(_KINDS[pa.string()])
         return TypeFactory.create_array_type(inner)
+    if isinstance(value, Json):
+        return TypeFactory.create_simple_type(TypeKind.TYPE_JSON)
     if isinstance(value, dict):
         fields = [(name, _type_of(field)) for name, field in value.items()]
         return TypeFactory.create_struct_type(fields)

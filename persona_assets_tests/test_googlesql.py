@@ -11,12 +11,13 @@ import sqlglot
 from sqlglot import exp
 
 from persona_assets import schemas
+from persona_assets.copywriting.bigquery_writer import ANSWERS
 from persona_assets.languages import countries
 from persona_assets.warehouse import DuckDBWarehouse, Query, Warehouse, read_query
 from persona_assets_tests.conftest import moment
 from persona_assets_tests.emulator import PROJECT, make_warehouse
-from persona_assets_tests.googlesql import MODELS, SOURCES, Refused, analyze, evaluate
-from persona_assets_tests.test_sql import NAMES, PARAMETERS
+from persona_assets_tests.googlesql import MODELS, SOURCES, Json, Refused, analyze, evaluate
+from persona_assets_tests.test_sql import ALL, GENERATED, NAMES, PARAMETERS
 
 pytestmark = pytest.mark.googlesql
 
@@ -32,7 +33,15 @@ MODEL = {
         {"segment": "seg_5", "centre": [1.25, 7.0, 0.0]},
     ],
 }
-VALUES = PARAMETERS | MODEL
+GENERATION = {
+    "connection": "project.us.persona",
+    "endpoint": "gemini-2.5-flash",
+    "max_output_tokens": 1_000,
+    "model_params": Json(generation_config={"temperature": 0.7}),
+    "prompt": "Name this segment.",
+    "temperature": 0.7,
+}
+VALUES = PARAMETERS | MODEL | GENERATION
 
 
 def query(text: str) -> Query:
@@ -52,7 +61,7 @@ def sent() -> Any:
 # Types
 
 
-@every_file
+@pytest.mark.parametrize("name", ALL)
 def test_a_file_type_checks_as_it_is_written_and_as_it_is_sent(name, sent):
     asked = read_query(name)
     as_written = analyze(asked.text, values_of(asked))
@@ -92,6 +101,18 @@ def _googlesql_type(kind: pa.DataType) -> str:
         ("customer_segments", "total_orders > 0 AS is_buyer", "total_orders AS is_buyer", "IF"),
         ("customer_segments", "c.centre", "c.center", "center"),
         ("emails", "d.subject,", "d.subjekt,", "subjekt"),
+        ("generate/emails", "preheader STRING, body", "preheder STRING, body", "preheader"),
+        ("generate/emails", "(full_response)", "(full_respons)", "full_respons"),
+        ("generate/emails", "(full_response)", "(prompt, status, body)", "TO_JSON_STRING"),
+        ("generate/emails", "  subject,\n", "  SUM(subject) AS subject,\n", "SUM"),
+        ("generate/emails", "AS temperature", "AS heat", "option: heat"),
+        ("generate/emails", "AS temperature", "AS model_params", "option: model_params"),
+        ("generate/emails", "TABLE persona.asked", "TABLE persona.askd", "askd"),
+        ("generate/emails_as_text", "ml_generate_text_status", "status", "status"),
+        ("generate/emails_as_text", "text_result)", "text_llm_result)", "llm_result"),
+        ("generate/segment_label", "answer.tone", "answer.mood", "mood"),
+        ("generate/segment_label", "'label STRING", "'labels STRING", "label"),
+        ("generate/segment_label", "endpoint =>", "model =>", "option: model"),
     ],
 )
 def test_a_file_that_is_broken_is_caught(name, right, wrong, said):
@@ -99,6 +120,22 @@ def test_a_file_that_is_broken_is_caught(name, right, wrong, said):
     assert right in text
     with pytest.raises(Refused, match=said):
         analyze(text.replace(right, wrong), values_of(read_query(name)))
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATED if "emails" in name])
+def test_what_a_model_is_asked_for_comes_back_in_the_columns_that_are_read(name):
+    asked = read_query(name)
+    wanted = {field.name: _googlesql_type(field.type) for field in ANSWERS}
+    assert analyze(asked.text, values_of(asked)) == wanted
+
+
+def test_what_is_sent_to_a_model_has_its_options_as_constants(sent):
+    for name in GENERATED:
+        asked = read_query(name)
+        settled = asked.settled({n: v for n, v in values_of(asked).items() if n != "prompt"})
+        text = sent.text(settled)
+        assert settled.parameters() <= {"prompt"} and "PARSE_JSON" not in text
+        assert analyze(text, values_of(settled)) == analyze(asked.text, values_of(asked))
 
 
 def test_a_value_of_the_wrong_type_is_caught():

@@ -8,6 +8,12 @@ import pytest
 from persona_assets.errors import InputError
 from persona_assets.settings import Settings, load_settings, prepare_home
 
+ON_BIGQUERY = {
+    "warehouse": "bigquery",
+    "writer": "bigquery",
+    "bigquery_project": "p",
+    "model": "gemini-2.5-flash",
+}
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 LINE = re.compile(r"# (.+)\n# (?:PERSONA_)?([A-Z_]+)=(.*)\n")
 
@@ -157,8 +163,28 @@ def test_a_prepared_home_keeps_what_is_in_it_and_sends_no_telemetry(tmp_path):
             "set PERSONA_BIGQUERY_SOURCE instead",
         ),
         ({"bigquery_source": "thelook_ecommerce"}, "PERSONA_BIGQUERY_SOURCE is"),
+        ({"writer": "bigquery", "model": "m"}, "set PERSONA_WAREHOUSE=bigquery too"),
+        ({**ON_BIGQUERY, "model": None}, "PERSONA_WRITER=bigquery .* such as gemini-2.5-flash"),
+        ({**ON_BIGQUERY, "labels": "hand_off", "model": None}, "^PERSONA_WRITER=bigquery asks"),
+        ({**ON_BIGQUERY, "max_output_tokens": 8_193}, "PERSONA_MAX_OUTPUT_TOKENS is 8193"),
+        ({"bigquery_model": "our-dataset.copywriter"}, "PERSONA_BIGQUERY_MODEL is"),
+        ({"bigquery_connection": "us`; DROP"}, "PERSONA_BIGQUERY_CONNECTION is"),
+        ({"bigquery_function": "AI.GENERATE"}, "PERSONA_BIGQUERY_FUNCTION is"),
     ],
 )
 def test_what_goes_together_is_asked_for_before_anything_runs(given, named):
     with pytest.raises(InputError, match=named):
         load_settings(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "connection"),
+    [
+        ({}, "p.us.persona"),
+        ({"bigquery_location": "europe-west4", "bigquery_connection": "ours"},
+         "p.europe-west4.ours"),
+        ({"bigquery_connection": "q.eu.theirs"}, "q.eu.theirs"),
+    ],
+)  # fmt: skip
+def test_a_connection_is_in_our_project_and_location_unless_it_says_otherwise(given, connection):
+    assert load_settings(**ON_BIGQUERY, **given).bigquery_connection_id == connection

@@ -29,7 +29,8 @@ _LISTS = ("top_products_user", "top_products_country", "refused_for")
 class Desk:
     """Where the drafts of one language are written and saved.
 
-    wanted: the parameters language and cutoff of pending_prompts.sql; run_id: the Dagster run.
+    wanted: the parameters language and cutoff of pending_prompts.sql; run_id: the Dagster run;
+    expected: about how many drafts are to be written.
     """
 
     warehouse: Warehouse
@@ -39,6 +40,7 @@ class Desk:
     wanted: Mapping[str, Any]
     run_id: str
     progress: Callable[[str], None]
+    expected: int = 0
 
     def save(self) -> int:
         """Move what is in the journal to the table drafts; how many were new there."""
@@ -87,7 +89,10 @@ class Desk:
                 waiting += made
                 if waiting >= BATCH or time.monotonic() - last > SECONDS:
                     saved += self.save()
-                    self.progress(f"{self.wanted['language']}: {saved:,} drafts saved")
+                    self.progress(
+                        f"{self.wanted['language']}: {saved:,} drafts saved in this round, of "
+                        f"about {self.expected:,} to write"
+                    )
                     waiting, last = 0, time.monotonic()
         finally:
             saved += self.save()

@@ -123,7 +123,9 @@ def emails(
     gates = _gates(warehouse, writer, language)
     budget = Budget(settings.budget_usd, _spent(context, warehouse))
     with Journal.open(settings.home / "drafts" / language, settings.lock_seconds) as journal:
-        desk = Desk(warehouse, journal, gates, budget, wanted, run_id, context.log.info)
+        desk = Desk(
+            warehouse, journal, gates, budget, wanted, run_id, context.log.info, estimate.calls
+        )
         # What a run that was killed had paid for comes first.
         written, before = desk.save(), ()
         for one in writers.values():

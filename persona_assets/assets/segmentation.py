@@ -10,6 +10,7 @@ from pydantic import Field
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
+from persona_assets.copywriting.bigquery_model import BigQueryModel
 from persona_assets.copywriting.chat import ChatModel
 from persona_assets.failures import asset
 from persona_assets.reports.pictures import as_data_uri, draw_heat_map, draw_k_choice, draw_sizes
@@ -155,8 +156,12 @@ def segment_labels(
     if settings.labels == "hand_on":
         labels = read_labels(settings.labels_file, [row["segment"] for row in model])
     elif settings.labels == "hand_off":
-        chat = ChatModel.from_settings(settings)
-        labels = [*ask_for_labels(chat, model, context.log.info), prospects]
+        asked = (
+            BigQueryModel.from_settings(settings, warehouse)
+            if settings.writer == "bigquery"
+            else ChatModel.from_settings(settings)
+        )
+        labels = [*ask_for_labels(asked, model, context.log.info), prospects]
     else:
         named = name_segments(_matrix(model, ""), [row["customers"] for row in model])
         labels = [

@@ -168,6 +168,11 @@ class Budget:
     def spent(self) -> float:
         return self._spent
 
+    @property
+    def left(self) -> float:
+        """What a further call may cost at most, USD."""
+        return math.inf if self.limit is None else self.limit - self._taken
+
     def reserve(self, worst_case_usd: float) -> None:
         """Set aside what a call can cost at most; `settle` must follow, whatever it brings.
 

@@ -1,9 +1,9 @@
 """Labels by a model: one question per segment, about its centroid."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from persona_assets.copywriting.chat import ChatModel
+from persona_assets.copywriting.chat import Messages
 from persona_assets.errors import PersonaError
 from persona_assets.segmentation.labels import SegmentLabel
 
@@ -29,8 +29,25 @@ _TASK = (
 )
 
 
+class Model(Protocol):
+    """What can be asked: chat.ChatModel, bigquery_model.BigQueryModel."""
+
+    model: str
+
+    def ask(
+        self,
+        messages: Messages,
+        name: str,
+        schema: Mapping[str, Any],
+        temperature: float,
+        max_tokens: int,
+    ) -> Any:
+        """The answer to the messages, as JSON that the schema describes."""
+        ...
+
+
 def ask_for_labels(
-    model: ChatModel,
+    model: Model,
     centroids: Sequence[Mapping[str, Any]],
     progress: Callable[[str], None] = lambda message: None,
 ) -> list[SegmentLabel]:
@@ -51,7 +68,7 @@ def ask_for_labels(
 
 
 def _ask(
-    model: ChatModel, row: Mapping[str, Any], revenue: float, taken: Sequence[str]
+    model: Model, row: Mapping[str, Any], revenue: float, taken: Sequence[str]
 ) -> SegmentLabel:
     messages = [
         {"role": "system", "content": _TASK},

@@ -236,6 +236,61 @@ class BigQueryWarehouse:
         """Replace a table of the source's dataset, for a shop that is not in BigQuery yet."""
         return self._replace(table, schema, batches, SOURCE_DATASET)
 
+    def generate(
+        self,
+        query: Query,
+        asked: pa.Table,
+        names: Mapping[str, str],
+        answers: str,
+    ) -> Receipt:
+        """Put the rows that are asked into persona.asked of a query that has a model answer them,
+        and what it gives into the table `answers`, which is gone after STAGING_DAYS.
+
+        `names`: what persona.asked and the models are called in the dataset; that of persona.asked
+        is added. The job runs once, whatever happens to it: nobody knows what of a job that failed
+        is charged.
+        """
+        start = time.perf_counter()
+        with self._staged("asked", asked.schema, asked.to_batches()) as (staging, _):
+            select = query.pointed(self._datasets, {**names, "asked": staging.name})
+            ends = datetime.now(UTC) + timedelta(days=STAGING_DAYS)
+            statement = exp.Create(
+                this=self._table(answers),
+                kind="TABLE",
+                replace=True,
+                properties=exp.Properties(expressions=[_option("expiration_timestamp", ends)]),
+                expression=select,
+            )
+            job, done = self.jobs.query(
+                statement.sql("bigquery", comments=False), {}, _file(query), again=False
+            )
+        rows = self._found(job.destination).num_rows
+        return Receipt(self.address(answers), rows, time.perf_counter() - start, done)
+
+    def names(self, prefix: str) -> list[str]:
+        """Our tables whose name begins like this."""
+        with self.jobs.explained(f"the dataset {self.place}"):
+            try:
+                found = self.jobs.client.list_tables(self.place, **self.jobs.bounds)
+                return sorted(t.table_id for t in found if t.table_id.startswith(prefix))
+            except exceptions.NotFound:
+                return []
+
+    def rows(self, table: str, schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
+        """These columns of one of our tables, in batches."""
+        select = exp.select(*map(_column, schema.names)).from_(self._table(table))
+        what = f"the table {self.address(table)}"
+        job, _ = self.jobs.query(select.sql("bigquery"), {}, what)
+        with self.jobs.explained(what):
+            yield from _rebatched(self._batches(job), rows)
+
+    def drop(self, table: str) -> None:
+        """Remove one of our tables, if it is there."""
+        with self.jobs.explained(f"the table {self.address(table)}"):
+            self.jobs.client.delete_table(
+                self._reference(table), not_found_ok=True, **self.jobs.bounds
+            )
+
     def text(self, query: Query) -> str:
         """The query as it is sent: its datasets are those of the settings."""
         return query.pointed(self._datasets).sql("bigquery", comments=False)
@@ -545,8 +600,11 @@ def _column(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
 
-def _option(name: str, value: str) -> exp.Property:
-    return exp.Property(this=exp.var(name), value=exp.Literal.string(value))
+def _option(name: str, value: str | datetime) -> exp.Property:
+    literal: exp.Expression = exp.Literal.string(str(value))
+    if isinstance(value, datetime):
+        literal = exp.Introducer(this=exp.var("TIMESTAMP"), expression=literal)
+    return exp.Property(this=exp.var(name), value=literal)
 
 
 def _columns(layout: Layout) -> Iterator[exp.ColumnDef]:

@@ -1,5 +1,6 @@
 """GoogleSQL files: finding, parsing and transpiling them, and what they read."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,9 +37,7 @@ class Query:
 
     def tables(self) -> set[tuple[str, str]]:
         """(dataset, table) of every table that the query reads."""
-        return {
-            (table.db, table.name) for table in self.tree.find_all(exp.Table) if table.db
-        }
+        return {(table.db, table.name) for table in _named(self.tree) if not _is_model(table)}
 
     def parameters(self) -> set[str]:
         """Names of the @parameters."""
@@ -53,13 +52,25 @@ class Query:
             )
         return {name: parameters[name] for name in self.parameters()}
 
-    def pointed(self, datasets: Mapping[str, tuple[str, str]]) -> exp.Expression:
-        """The parsed query with every dataset replaced by the (project, dataset) that it is."""
+    def pointed(
+        self, datasets: Mapping[str, tuple[str, str]], names: Mapping[str, str] | None = None
+    ) -> exp.Expression:
+        """The parsed query with every dataset replaced by the (project, dataset) that it is, and
+        tables and models that `names` has by those of that name."""
         tree = self.tree.copy()
-        for table in tree.find_all(exp.Table):
-            if table.db:
-                table.replace(_point(table, *datasets[table.db]))
+        for table in _named(tree):
+            name = (names or {}).get(table.name, table.name)
+            table.replace(_point(table, *datasets[table.db], name))
         return tree
+
+    def settled(self, constants: Mapping[str, Any]) -> "Query":
+        """The query with these parameters written out, for what takes constants only, as the
+        options of model functions do: texts, numbers, and JSON as a mapping."""
+        tree = self.tree.copy()
+        for parameter in [*tree.find_all(exp.Parameter)]:
+            if parameter.name in constants:
+                parameter.replace(_constant(constants[parameter.name]))
+        return Query(self.name, self.text, tree)
 
     def to_duckdb(self, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The query in DuckDB's dialect, with $parameters, and their values."""
@@ -74,8 +85,30 @@ def read_query(name: str) -> Query:
     return Query(name, text, sqlglot.parse_one(text, read="bigquery"))
 
 
-def _point(table: exp.Table, project: str, dataset: str) -> exp.Table:
+def _named(tree: exp.Expression) -> list[exp.Table]:
+    """The tables and models with a dataset; a table function is none."""
+    return [
+        table
+        for table in tree.find_all(exp.Table)
+        if table.db and isinstance(table.this, exp.Identifier)
+    ]
+
+
+def _is_model(table: exp.Table) -> bool:
+    return isinstance(table.parent, exp.Func) and table.arg_key == "this"
+
+
+def _point(table: exp.Table, project: str, dataset: str, name: str) -> exp.Table:
     pointed = table.copy()
     pointed.set("catalog", exp.to_identifier(project, quoted=True))
     pointed.set("db", exp.to_identifier(dataset, quoted=True))
+    if name != table.name:
+        pointed.set("this", exp.to_identifier(name, quoted=True))
     return pointed
+
+
+def _constant(value: Any) -> exp.Expression:
+    if isinstance(value, Mapping):  # PARSE_JSON('…') is no constant
+        text = exp.Literal.string(json.dumps(value))
+        return exp.Introducer(this=exp.var("JSON"), expression=text)
+    return exp.convert(value)

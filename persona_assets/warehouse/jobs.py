@@ -102,9 +102,10 @@ class Jobs:
         return {"retry": self.retry, "timeout": self.request_seconds}
 
     def query(
-        self, statement: str, parameters: Mapping[str, Any], what: str
+        self, statement: str, parameters: Mapping[str, Any], what: str, again: bool = True
     ) -> tuple[bigquery.QueryJob, Job]:
-        """Price a statement, run it, wait for it.
+        """Price a statement, run it, wait for it. `again`: whether a job that failed for a passing
+        reason is started again.
 
         Raises InputError, before it runs, when it would read more than the limit, and PersonaError
         when it fails.
@@ -114,6 +115,7 @@ class Jobs:
         job = self.finish(
             lambda: self.client.query(statement, job_config=config, job_retry=None, **self.bounds),
             what,
+            again,
         )
         return job, self.describe(job, expected)
 
@@ -146,9 +148,15 @@ class Jobs:
         return bytes_billed / TIB * self.usd_per_tib
 
     def finish(
-        self, start: Callable[[], _AnyJob], what: str, *, needs: str | None = None
+        self,
+        start: Callable[[], _AnyJob],
+        what: str,
+        *,
+        again: bool = True,
+        needs: str | None = None,
     ) -> _AnyJob:
-        """Start a job and wait for it; start it again when it failed for a passing reason."""
+        """Start a job and wait for it; start it again when it failed for a passing reason, if it
+        may be started `again`. needs: as in explained()."""
         deadline = time.monotonic() + self.job_seconds
 
         def once() -> _AnyJob:
@@ -171,7 +179,7 @@ class Jobs:
             return job
 
         with self.explained(what, needs):
-            return self._job_retry(once)()
+            return self._job_retry(once)() if again else once()
 
     def load_config(self, what: str, **options: Any) -> bigquery.LoadJobConfig:
         return bigquery.LoadJobConfig(labels=self._labels(what), **options)

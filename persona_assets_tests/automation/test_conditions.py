@@ -157,3 +157,41 @@ def test_what_a_blocking_check_refuses_goes_no_further(following, shop_home):
         )
         ran = following.until_nothing_is_left()
         assert (("emails", "fr") in ran, bool(ran)) == (passed, passed)
+
+
+def test_tables_that_are_observed_are_followed_too():
+    """On BigQuery the source stays where it is. No warehouse is needed to ask for a run."""
+    settings = Settings(warehouse="bigquery", bigquery_project="some-project")
+    definitions = build_defs(settings)
+    graph = definitions.resolve_asset_graph()
+
+    def tick(cursor=None):
+        found = dg.evaluate_automation_conditions(definitions, instance, cursor=cursor)
+        keys = graph.get_all_asset_keys()
+        return found.cursor, {k.to_user_string() for k in keys if found.get_num_requested(k)}
+
+    def report(event, key: dg.AssetKey, version: str, **partition) -> None:
+        tags = {"dagster/data_version": version}
+        instance.report_runless_asset_event(event(asset_key=key, tags=tags, **partition))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for key in graph.get_all_asset_keys():
+            node = graph.get(key)
+            languages = node.partitions_def.get_partition_keys() if node.partitions_def else [None]
+            for language in languages:
+                event = dg.AssetMaterialization if node.is_materializable else dg.AssetObservation
+                report(event, key, "first", partition=language)
+        for check in graph.asset_check_keys:
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=check.asset_key, check_name=check.name, passed=True, blocking=True
+                )
+            )
+        cursor, asked = tick()
+        assert asked == set()
+        report(dg.AssetObservation, dg.AssetKey("orders"), "first")
+        cursor, asked = tick(cursor)
+        assert asked == set()
+        report(dg.AssetObservation, dg.AssetKey("orders"), "second")
+        cursor, asked = tick(cursor)
+    assert asked == {"parametric", "customer_segments", "final_prompts", "segments_report"}

@@ -99,7 +99,7 @@ def _answers(address: str) -> bool:
 
 def _stop(server: subprocess.Popen) -> None:
     """End the server with its daemon, code server and runs, which share its session."""
-    for how in (signal.SIGINT, signal.SIGKILL):
+    for how in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(server.pid, how)
         deadline = time.monotonic() + 20
@@ -173,9 +173,9 @@ class DagsterUI:
     def switch_on(self, automation: str) -> None:
         """Switch a sensor or a schedule on; ends on its page."""
         self.open("/automation")
-        self.page.get_by_role("link", name=automation, exact=True).click()
+        self.page.get_by_role("link", name=automation).click()
         running = self.page.get_by_role("row").filter(has_text="Running")
-        running.get_by_role("checkbox").check(force=True)  # the drawing of a switch is over it
+        running.locator("label").click()  # which draws the switch; the checkbox is not to be seen
         expect(running.get_by_role("checkbox")).to_be_checked()
 
     def outcome(self) -> str:

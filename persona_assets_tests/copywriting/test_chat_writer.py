@@ -9,8 +9,9 @@ from datetime import date
 import pytest
 
 from persona_assets.copywriting import money
+from persona_assets.copywriting.asking import SCHEMA
 from persona_assets.copywriting.chat import ChatModel, EndpointFailed
-from persona_assets.copywriting.chat_writer import SCHEMA, ChatWriter
+from persona_assets.copywriting.chat_writer import ChatWriter
 from persona_assets.copywriting.money import Budget, BudgetExceeded, Price, Work
 from persona_assets.errors import InputError
 from persona_assets.settings import load_settings

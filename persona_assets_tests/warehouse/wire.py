@@ -30,12 +30,13 @@ class Fault:
 @dataclass
 class Relay:
     """faults: those of the next requests that `hit` picks, in order; seen: the method and path of
-    every request, with its body."""
+    every request, with its body; rewrite: the body that is sent on instead."""
 
     address: str
     faults: list[Fault] = field(default_factory=list)
     hit: Callable[[str, str, bytes], bool] = lambda method, path, body: True
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
+    rewrite: Callable[[str, str, bytes], bytes] = lambda method, path, body: body
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fault(self, method: str, path: str, body: bytes) -> Fault | None:
@@ -86,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.session.request(
             self.command,
             self.server.target + self.path,
-            data=body,
+            data=self.server.state.rewrite(self.command, self.path, body),
             headers={k: v for k, v in self.headers.items() if k.lower() not in {*_HOP, "host"}},
             allow_redirects=False,
         )
