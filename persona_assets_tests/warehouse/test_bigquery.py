@@ -314,7 +314,7 @@ class TestOnTheWire:
             raise exceptions.InternalServerError("it broke", errors=[{"reason": "backendError"}])
 
         with pytest.raises(PersonaError, match="it broke"):
-            make_warehouse(**QUICK).jobs.finish(start, "the job", again)
+            make_warehouse(**QUICK).jobs.finish(start, "the job", again=again)
         assert (len(starts) > 1) == again
 
     def test_a_service_that_never_answers_is_given_up_in_time(self, filled, wire):
