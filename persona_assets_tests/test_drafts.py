@@ -23,6 +23,7 @@ from persona_assets.assets.emails import estimate_work
 from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs
 from persona_assets.errors import PersonaError
+from persona_assets.failures import told_error
 from persona_assets.settings import Settings
 from persona_assets.warehouse import DuckDBWarehouse
 
@@ -102,12 +103,15 @@ def write(
             job.execute_in_process(
                 instance=instance, asset_selection=[dg.AssetKey(name) for name in before]
             )
-        done = job.execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey("emails")],
-            partition_key="en",
-            run_config={"ops": {"emails": {"config": audience}}},
-        )
+        try:
+            done = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey("emails")],
+                partition_key="en",
+                run_config={"ops": {"emails": {"config": audience}}},
+            )
+        except dg.Failure as failure:
+            raise told_error(failure) from None
     (made,) = done.get_asset_materialization_events()
     metadata = made.step_materialization_data.materialization.metadata
     return SimpleNamespace(

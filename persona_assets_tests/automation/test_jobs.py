@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 from filelock import FileLock
+from pydantic import ValidationError
 
 from persona_assets import run
 from persona_assets.assets.emails import emails
@@ -128,7 +129,7 @@ def test_the_launchpad_says_what_each_option_means(definitions, job, node, optio
 )
 def test_an_option_out_of_bounds_is_refused(definitions, name, given):
     job = definitions.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.DagsterInvalidConfigError):
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(ValidationError):
         job.execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey(name)],
