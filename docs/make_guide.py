@@ -1,6 +1,7 @@
 """Takes the pictures of the guide: our Dagster UI and pages, filled from the sample shop, in the
 system's Chromium. `make guide`; about five minutes."""
 
+import re
 import tempfile
 from contextlib import closing
 from io import BytesIO
@@ -71,14 +72,18 @@ def _graph(ui: DagsterUI) -> None:
 
 
 def _asset(ui: DagsterUI) -> None:
+    ui.page.set_viewport_size({"width": SCREEN["width"], "height": 1000})
     ui.open_asset("emails", "partitions")
     ui.page.get_by_text("fr", exact=True).first.click()
     ui.page.get_by_text("refused_by_gate").first.wait_for()
     _keep("emails-asset", ui.page)
-    ui.page.get_by_role("row").filter(has_text="Show Markdown").last.get_by_text(
-        "Show Markdown"
-    ).click()
-    _keep("emails-read", ui.page.get_by_role("dialog"))
+    ui.page.set_viewport_size({"width": 1000, "height": 1700})
+    emails = ui.page.get_by_role("row").filter(has_text="Show Markdown").first
+    emails.get_by_text("Show Markdown").click()
+    dialog = ui.page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile("^Customer ")).first).to_be_visible()
+    _keep("emails-read", dialog)
+    ui.page.set_viewport_size(SCREEN)
 
 
 def _checks(ui: DagsterUI) -> None:
@@ -95,7 +100,7 @@ def _lineage(ui: DagsterUI) -> None:
 def _automation(ui: DagsterUI) -> None:
     ui.open("/automation")
     ui.page.get_by_role("link", name="source_changed").wait_for()
-    _keep("automation", ui.page, 340)
+    _keep("automation", ui.page, 365)
 
 
 def _failure(ui: DagsterUI, warehouse: Path) -> None:
@@ -108,7 +113,7 @@ def _failure(ui: DagsterUI, warehouse: Path) -> None:
     assert ui.outcome() == "Failure"
     ui.open_asset("parametric", "checks")
     expect(ui.page.get_by_text("user_id is unique")).to_have_count(2)
-    _keep("failure", ui.page, 540)
+    _keep("failure", ui.page, 575)
 
 
 def take_pages(page: Page, reports: Path) -> None:

@@ -440,7 +440,7 @@ class TestCommand:
 
 class TestDoctor:
     def look(self, cloud: Cloud, monkeypatch, chosen: Settings | None = None) -> dict[str, Any]:
-        chosen = (chosen or settings()).model_copy(update={"writer": "bigquery"})
+        chosen = chosen or settings(writer="bigquery")
         monkeypatch.setattr(doctor, "build_warehouse", lambda s, **b: warehouse_on(cloud, s, **b))
         monkeypatch.setattr(
             bigquery_setup, "from_settings", lambda s, **b: prepare(cloud, s, bounds=b)

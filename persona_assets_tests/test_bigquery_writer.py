@@ -6,7 +6,8 @@ AI functions, and those only, at their documented columns.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
@@ -17,16 +18,20 @@ import pytest
 
 from persona_assets import schemas
 from persona_assets.copywriting.bigquery_writer import BigQueryWriter
+from persona_assets.copywriting.brief import Brief, Draft
+from persona_assets.copywriting.money import Budget, Price
 from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs, build_warehouse
-from persona_assets.doctor import examine
+from persona_assets.doctor import _writer
 from persona_assets.errors import PersonaError
+from persona_assets.failures import told_error
 from persona_assets.settings import Settings, load_settings
 from persona_assets.warehouse import DuckDBWarehouse
 from persona_assets.warehouse.bigquery import BigQueryWarehouse
 
-from .emulator import PROJECT
-from .remote_model import RETRYABLE, USAGE, RemoteModel, Said, remote_model
+from .copywriting.samples import brief as sample
+from .emulator import PROJECT, make_warehouse
+from .remote_model import RETRYABLE, RemoteModel, Said, remote_model
 from .test_drafts import letter
 from .warehouse.tables import query
 from .warehouse.wire import Fault
@@ -119,14 +124,17 @@ def write(
     job = build_defs(
         settings, warehouse=warehouse, writer=writer
     ).resolve_implicit_global_asset_job_def()
+    audience = {"customers": customers, "languages": ["en"]}
     with dg.DagsterInstance.ephemeral() as instance:
-        done = job.execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey("emails")],
-            partition_key="en",
-            run_config={"ops": {"emails": {"config": {"customers": customers,
-                                                      "languages": ["en"]}}}},
-        )  # fmt: skip
+        try:
+            done = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey("emails")],
+                partition_key="en",
+                run_config={"ops": {"emails": {"config": audience}}},
+            )
+        except dg.Failure as failure:
+            raise told_error(failure) from None
     (made,) = done.get_asset_materialization_events()
     metadata = made.step_materialization_data.materialization.metadata
     return SimpleNamespace(
@@ -146,13 +154,34 @@ def drafts(settings: Settings) -> list[dict[str, Any]]:
     return warehouse.read(query(text), {"writer": name}).to_pylist()
 
 
-def own(prompts: Sequence[str]) -> list[str]:
-    """The prompts without what was added about an earlier draft."""
-    return [prompt.split("\n\nAn earlier draft")[0] for prompt in prompts]
+def own(prompt: str) -> str:
+    """The prompt without what was added about an earlier draft."""
+    return prompt.split("\n\nAn earlier draft")[0]
 
 
 def left_over(settings: Settings) -> list[str]:
     return build_warehouse(settings).names("_")
+
+
+def alone(function: str = "AI.GENERATE_TABLE", **given: Any) -> BigQueryWriter:
+    """A writer in a dataset of its own, without the graph."""
+    given = {"model": MODEL, "temperature": 0.7, "max_tokens": 500} | given
+    price = Price(1.0, 10.0, date(2026, 11, 1))
+    return BigQueryWriter(make_warehouse(), "copywriter", function=function, price=price, **given)
+
+
+def brief(number: int, **given: Any) -> Brief:
+    return sample("en", prompt_hash=f"{number:064x}", prompt=f"Prompt {number}, 漢字 'x'.", **given)
+
+
+def written(writer: BigQueryWriter, briefs: list[Brief], budget: Budget | None = None) -> list:
+    found: list[Draft] = []
+    for _ in writer.write(briefs, lambda brief, draft: found.append(draft), budget or Budget()):
+        pass
+    return found
+
+
+# Through the graph
 
 
 def test_every_prompt_is_paid_for_once_and_an_unchanged_one_never_again(settings, asked):
@@ -162,6 +191,8 @@ def test_every_prompt_is_paid_for_once_and_an_unchanged_one_never_again(settings
     assert set(Counter(model.prompts).values()) == {1}
     assert (first.published, first.drafts_written) == (CUSTOMERS, CUSTOMERS)
     assert first.cost_usd == pytest.approx(CUSTOMERS * COST)
+    assert first.estimate.startswith("24 calls") and MODEL in first.estimate
+    assert "@" not in "".join(model.prompts)  # no address, as in no prompt
     jobs = len(model.statements)
     again = write(settings, chunk=10)
     assert len(model.statements) == jobs
@@ -169,115 +200,60 @@ def test_every_prompt_is_paid_for_once_and_an_unchanged_one_never_again(settings
     assert left_over(settings) == []
 
 
-def test_no_name_and_no_address_reaches_the_model(settings, asked):
-    model = asked()
-    write(settings)
-    assert "@" not in "".join(model.prompts)
+def test_only_what_got_no_email_is_asked_for_again_and_an_error_that_stays_never_counts(
+    settings, asked
+):
+    """Of the first prompts, four fail for the moment, one for good, three are no e-mail."""
+    places: dict[str, int] = {}
 
+    def answer(prompt: str, asked_before: int) -> Said:
+        place = places.setdefault(own(prompt), len(places))
+        if place == 4:
+            return Said(status="INVALID_ARGUMENT: it will not do")
+        if asked_before or prompt != own(prompt):
+            return fine(prompt)
+        parts = letter(SimpleNamespace(prompt=prompt))
+        return {
+            0: Said(status=RETRYABLE),
+            1: Said(silent=True),
+            2: Said(status="UNAVAILABLE"),
+            3: Said(status=RETRYABLE),
+            5: Said(json.dumps(parts), finish_reason="MAX_TOKENS"),
+            6: Said('{"subject": "A linen'),
+            7: Said(json.dumps({"subject": "A", "body": parts["body"]})),
+        }.get(place, fine(prompt))
 
-def test_rows_that_failed_for_the_moment_and_only_these_are_asked_for_again(settings, asked):
-    failing: set[str] = set()
-
-    def unsteady(prompt: str, asked_before: int) -> Said:
-        if len(failing) < 6 and asked_before == 0:
-            failing.add(prompt)
-            return Said(status=RETRYABLE) if len(failing) % 2 else Said(silent=True)
-        return fine(prompt)
-
-    model = asked(unsteady)
-    done = write(settings)
-    assert [len(job) for job in model.jobs] == [CUSTOMERS, 6]
-    assert {*model.jobs[1]} == failing
-    assert done.published == CUSTOMERS
-    assert {draft["attempt"] for draft in drafts(settings)} == {1}
-    assert done.cost_usd == pytest.approx(CUSTOMERS * COST)
+    model = asked(answer)
+    done = write(settings, refused="leave_out")
+    assert [len(job) for job in model.jobs] == [CUSTOMERS, 8, 1]
+    assert {*map(own, model.jobs[1])} == {*list(places)[:8]}
+    assert own(model.jobs[2][0]) == list(places)[4]
+    assert (done.published, done.left_out, done.drafts_refused) == (CUSTOMERS - 1, 1, 6)
+    refused = [draft for draft in drafts(settings) if draft["status"] == "rejected"]
+    problems = Counter(problem for draft in refused for problem in draft["problems"])
+    assert problems == {
+        "model: INVALID_ARGUMENT: it will not do": 3,
+        "finish reason: max_tokens": 1,
+        "structure: the answer is not one JSON object and nothing else": 1,
+        "structure: the object lacks preheader": 1,
+    }
+    assert done.cost_usd == pytest.approx((CUSTOMERS - 1 + 3) * COST)  # an error costs nothing
 
 
 def test_what_keeps_failing_is_asked_for_three_times_and_then_named(settings, asked):
-    model = asked(lambda prompt, before: Said(status=RETRYABLE) if "cart" in prompt
-                  else fine(prompt))  # fmt: skip
-    with pytest.raises(PersonaError, match="got no answer from bigquery:some-model"):
+    first: list[str] = []
+
+    def one_fails(prompt: str, asked_before: int) -> Said:
+        first[:] = first or [prompt]
+        return Said(status=RETRYABLE) if prompt in first else fine(prompt)
+
+    model = asked(one_fails)
+    with pytest.raises(PersonaError, match="1 prompts in en got no answer from bigquery:some-mod"):
         write(settings)
     times = Counter(model.prompts)
-    failing = {prompt for prompt in times if "cart" in prompt}
-    assert failing and {times[prompt] for prompt in failing} == {ATTEMPTS}
-    assert {times[prompt] for prompt in times.keys() - failing} == {1}
-    assert len(drafts(settings)) == CUSTOMERS - len(failing)
-    model.answer = fine
-    assert write(settings).published == CUSTOMERS
-    assert {*model.jobs[-1]} == failing
-
-
-def test_a_quota_that_is_used_up_is_named_before_it_is_asked_again(settings, asked):
-    model = asked(lambda prompt, before: Said(status=RETRYABLE))
-    with pytest.raises(PersonaError, match=r"none of 24 prompts an answer \(A retryable error"):
-        write(settings)
-    assert len(model.jobs) == 1
-    assert drafts(settings) == []
-
-
-def test_an_error_that_stays_is_recorded_and_never_taken_as_done(settings, asked):
-    unwanted: list[str] = []
-
-    def some(prompt: str, asked_before: int) -> Said:
-        if not unwanted or own([prompt]) == unwanted:
-            unwanted[:] = own([prompt])
-            return Said(status="INVALID_ARGUMENT: blocked", usage=None)
-        return fine(prompt)
-
-    model = asked(some)
-    done = write(settings, refused="leave_out")
-    assert [len(job) for job in model.jobs] == [CUSTOMERS, 1, 1]
-    assert (done.published, done.left_out) == (CUSTOMERS - 1, 1)
-    refused = [draft for draft in drafts(settings) if draft["status"] == "rejected"]
-    assert [draft["attempt"] for draft in refused] == [1, 2, 3]
-    assert {problem for draft in refused for problem in draft["problems"]} == {
-        "model: INVALID_ARGUMENT: blocked"
-    }
-    assert {draft["cost_usd"] for draft in refused} == {0.0}
-
-
-def test_a_missing_role_stops_the_run_and_leaves_no_drafts(settings, asked):
-    asked(lambda prompt, before: Said(status="PERMISSION_DENIED: aiplatform.endpoints.predict"))
-    with pytest.raises(PersonaError, match="persona bigquery setup"):
-        write(settings)
-    assert drafts(settings) == []
-
-
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        (lambda parts: Said(json.dumps(parts), finish_reason="MAX_TOKENS"),
-         "finish reason: max_tokens"),
-        (lambda parts: Said("", finish_reason="MAX_TOKENS"), "structure: the answer is empty"),
-        (lambda parts: Said('{"subject": "A linen'), "structure: the answer is not one JSON"),
-        (lambda parts: Said(json.dumps(parts | {"body": None})),
-         "structure: the object lacks body"),
-        (lambda parts: Said(json.dumps(parts | {"body": "Dear [Your Name]," + parts["body"]})),
-         "placeholder"),
-    ],
-    ids=["cut off", "all thought", "malformed", "a column is NULL", "gate"],
-)  # fmt: skip
-@pytest.mark.parametrize("function", ["AI.GENERATE_TABLE", "ML.GENERATE_TEXT"])
-def test_an_answer_that_is_no_email_is_asked_for_again_with_the_reason(
-    settings, asked, function, said, problem
-):
-    def first_time(prompt: str, asked_before: int) -> Said:
-        if "An earlier draft was refused" in prompt:
-            return fine(prompt, camel=True)
-        return said(letter(SimpleNamespace(prompt=prompt)))
-
-    model = asked(first_time)
-    done = write(settings, customers=2, bigquery_function=function)
-    found = drafts(settings.model_copy(update={"bigquery_function": function}))
-    assert (done.published, done.drafts_refused) == (2, 2)
-    assert [draft["status"] for draft in found] == ["rejected", "accepted"] * 2
-    problems = ";".join(found[0]["problems"])
-    if function == "ML.GENERATE_TEXT":  # which keeps what is NULL in a column
-        problem = problem.replace("the object lacks body", "body must be text")
-    assert problem in problems
-    assert all(problem.split(":")[0] in prompt for prompt in model.jobs[1])
-    assert all(draft["cost_usd"] == pytest.approx(COST) for draft in found)
+    assert times.pop(first[0]) == ATTEMPTS
+    assert set(times.values()) == {1}
+    assert len(drafts(settings)) == CUSTOMERS - 1
 
 
 def test_each_job_asks_for_as_many_as_the_budget_allows_and_a_later_run_goes_on(settings, asked):
@@ -291,21 +267,6 @@ def test_each_job_asks_for_as_many_as_the_budget_allows_and_a_later_run_goes_on(
     done = write(settings, customers=40, max_output_tokens=500)
     assert set(Counter(model.prompts).values()) == {1}
     assert (done.published, done.drafts_written) == (40, len(model.prompts) - kept)
-
-
-def test_a_job_that_fails_keeps_what_the_jobs_before_it_brought(settings, asked):
-    model = asked()
-
-    def second(method: str, path: str, body: bytes) -> bool:
-        return b"AI.GENERATE_TABLE" in body and b'"dryRun": true' not in body and bool(model.jobs)
-
-    model.wire.hit = second
-    model.wire.faults[:] = [Fault(403, "quotaExceeded", "Quota exceeded: rows of some-model")]
-    with pytest.raises(PersonaError, match="a quota of BigQuery is used up"):
-        write(settings, chunk=10)
-    assert len(drafts(settings)) == len(model.prompts) == 10
-    assert write(settings, chunk=10).published == CUSTOMERS
-    assert set(Counter(model.prompts).values()) == {1}
 
 
 def test_answers_that_a_killed_run_has_paid_for_are_taken_and_not_asked_for_again(
@@ -332,39 +293,9 @@ def test_answers_that_a_killed_run_has_paid_for_are_taken_and_not_asked_for_agai
     assert left_over(settings) == []
 
 
-def test_the_notebooks_way_keeps_tokens_and_ending_and_does_not_think(settings, asked):
-    model = asked()
-    done = write(
-        settings,
-        bigquery_function="ML.GENERATE_TEXT",
-        model="gemini-2.5-flash",
-        max_output_tokens=300,
-        temperature=0.7,
-    )
-    assert done.published == CUSTOMERS
-    assert done.output_tokens == 200 * len(model.prompts)
-    (statement,) = model.statements
-    assert "ML.GENERATE_TEXT(MODEL " in statement
-    assert "FALSE AS flatten_json_output" in statement
-    sent = json.loads(statement.split("JSON '")[1].split("' AS model_params")[0])
-    config = sent["generation_config"]
-    assert (config["max_output_tokens"], config["temperature"]) == (300, 0.7)
-    assert config["thinking_config"] == {"thinking_budget": 0}
-
-
-def test_an_answer_that_does_not_say_its_tokens_is_charged_as_the_most_it_can_be(settings, asked):
-    asked(lambda prompt, before: fine(prompt, usage=None))
-    write(settings, customers=1)
-    (draft,) = drafts(settings)
-    assert draft["input_tokens"] > 500 and draft["output_tokens"] > 300
-    assert draft["cost_usd"] == pytest.approx(
-        (draft["input_tokens"] + 10 * draft["output_tokens"]) / 1e6
-    )
-    assert USAGE["prompt_token_count"] == 400
-
-
 def test_segments_are_labelled_by_the_model_and_a_bad_label_is_asked_for_again(settings, asked):
-    names = iter(["One two three four five six", *map(str, "ABCDEFGHIJKLMNOPQRST")])
+    labels = [f"{letter} people" for letter in "ABCDEFGHIJKLMNOPQRST"]
+    names = iter(["One two three four five six", *labels])
 
     def label(prompt: str, asked_before: int) -> Said:
         if asked_before == 0 and len(model.jobs) == 2:
@@ -383,7 +314,7 @@ def test_segments_are_labelled_by_the_model_and_a_bad_label_is_asked_for_again(s
         query("SELECT segment_label, method, writer FROM persona.segment_labels "
               "WHERE method = 'hand_off' ORDER BY segment"), {},
     ).to_pylist()  # fmt: skip
-    assert [row["segment_label"] for row in found] == [*"ABCDEFGHIJ"][: len(found)]
+    assert [row["segment_label"] for row in found] == labels[: len(found)]
     assert {row["writer"] for row in found} == {"gemini-2.5-flash"}
     assert len(model.jobs) == len(found) + 2
     assert "the label has more than 5 words" in model.prompts[1]
@@ -391,11 +322,116 @@ def test_segments_are_labelled_by_the_model_and_a_bad_label_is_asked_for_again(s
     assert '"thinking_budget": 0' in model.statements[0]
 
 
-def test_the_estimate_names_the_model_and_the_doctor_its_place(settings, asked):
+# The writer alone
+
+
+def test_a_quota_that_is_used_up_is_named_and_not_asked_again(asked):
+    model = asked(lambda prompt, before: Said(status=RETRYABLE))
+    kept = []
+    with pytest.raises(PersonaError, match=r"none of 12 prompts an answer \(A retryable error"):
+        for _ in alone().write(
+            [brief(n) for n in range(12)], lambda *draft: kept.append(draft), Budget()
+        ):
+            pass
+    assert (len(model.jobs), kept) == (1, [])
+
+
+@pytest.mark.parametrize("status", ["PERMISSION_DENIED: predict", "INVALID_ARGUMENT: no thinking"])
+def test_what_is_wrong_with_every_row_stops_the_run_and_leaves_no_drafts(asked, status):
+    asked(lambda prompt, before: Said(status=status))
+    kept = []
+    with pytest.raises(PersonaError, match=f"{status}.*persona bigquery setup"):
+        for _ in alone().write(
+            [brief(n) for n in range(12)], lambda *draft: kept.append(draft), Budget()
+        ):
+            pass
+    assert kept == []
+
+
+@pytest.mark.parametrize("function", ["AI.GENERATE_TABLE", "ML.GENERATE_TEXT"])
+def test_whatever_comes_back_becomes_a_draft_that_says_what_is_wrong(asked, function):
+    parts = {"subject": "S", "preheader": "P\r\n", "body": "First.\n\n漢字 \\ 'x'"}
+    texts = [
+        Said(json.dumps(parts)),
+        Said(json.dumps(parts), camel=True),
+        Said(json.dumps(parts), finish_reason="MAX_TOKENS"),
+        Said("", finish_reason="MAX_TOKENS"),
+        Said('{"subject": "A linen'),
+        Said(json.dumps({"subject": "S", "preheader": "P"})),
+        Said(json.dumps(parts), usage=None),
+        Said("", finish_reason="SAFETY"),
+    ]
+    model = asked(lambda prompt, before: texts[int(prompt.split("Prompt ")[1].split(",")[0])])
+    writer = alone(function)
+    briefs = [brief(n) for n in range(len(texts))]
+    found = sorted(written(writer, briefs), key=lambda draft: draft.prompt_hash)
+    assert [(draft.finish_reason, draft.problems) for draft in found] == [
+        ("stop", ()),
+        ("stop", ()),
+        ("max_tokens", ()),
+        ("max_tokens", ("structure: the answer is empty",)),
+        ("stop", ("structure: the answer is not one JSON object and nothing else",)),
+        ("stop", ("structure: the object lacks body",)),
+        ("stop", ()),
+        ("safety", ("structure: the answer is empty",)),
+    ]
+    assert (found[1].subject, found[1].preheader, found[1].body) == ("S", "P", parts["body"])
+    assert found[4].body == '{"subject": "A linen'
+    assert {(draft.input_tokens, draft.output_tokens) for draft in found[:6]} == {(400, 200)}
+    assert found[6].cost_usd <= writer.worst_case(briefs[6])
+    assert found[6].input_tokens > 500 and found[6].output_tokens > 50
+    assert {draft.writer for draft in found} == {writer.name}
+    assert len(model.jobs) == 1
+
+
+def test_a_job_that_fails_costs_its_worst_case_and_takes_nothing_from_those_before(asked):
     model = asked()
-    done = write(settings, customers=3)
-    assert done.estimate.startswith("3 calls") and MODEL in done.estimate
-    findings = {finding.what: finding for finding in examine(settings)}
+    model.wire.hit = lambda method, path, body: (
+        b"AI.GENERATE_TABLE" in body and b'"dryRun": true' not in body and bool(model.jobs)
+    )
+    model.wire.faults[:] = [Fault(403, "quotaExceeded", "Quota exceeded: rows of some-model")]
+    writer, budget, kept = alone(chunk=2), Budget(1.0), []
+    briefs = [brief(n) for n in range(4)]
+    with pytest.raises(PersonaError, match="a quota of BigQuery is used up"):
+        for _ in writer.write(briefs, lambda *draft: kept.append(draft), budget):
+            pass
+    assert len(kept) == len(model.prompts) == 2
+    assert budget.spent == pytest.approx(2 * COST + sum(map(writer.worst_case, briefs[2:])))
+
+
+def test_the_notebooks_way_keeps_tokens_and_ending_and_does_not_think(asked):
+    model = asked()
+    writer = alone("ML.GENERATE_TEXT", model="gemini-2.5-flash", max_tokens=300)
+    assert len(written(writer, [brief(1)])) == 1
+    (statement,) = model.statements
+    assert "ML.GENERATE_TEXT(MODEL " in statement
+    assert "FALSE AS flatten_json_output" in statement
+    sent = json.loads(statement.split("JSON '")[1].split("' AS model_params")[0])
+    config = sent["generation_config"]
+    assert (config["max_output_tokens"], config["temperature"]) == (300, 0.7)
+    assert config["thinking_config"] == {"thinking_budget": 0}
+
+
+def test_a_refused_draft_goes_to_the_model_with_the_reason(asked):
+    model = asked()
+    again = brief(1, attempt=2, refused_for=("length: <b>too long</b>",))
+    (draft,) = written(alone(), [again])
+    assert draft.attempt == 2
+    assert "<data>\n- length:  b too long /b \n</data>" in model.prompts[0]
+
+
+def test_another_way_of_writing_is_another_writer():
+    names = {
+        alone(**given).name
+        for given in ({}, {"temperature": 0.1}, {"max_tokens": 400}, {"model": "another"},
+                      {"function": "ML.GENERATE_TEXT"})
+    }  # fmt: skip
+    assert len(names) == 5
+    assert alone().name == alone().name
+
+
+def test_the_doctor_names_the_remote_model_and_its_price(settings):
     place = f"{PROJECT}.{settings.bigquery_dataset}.copywriter"
-    assert findings["writer"].said.startswith(f"{MODEL} as {place} by AI.GENERATE_TABLE, prices")
-    assert model.jobs
+    found = _writer(settings)
+    assert found.ok
+    assert found.said == f"{MODEL} as {place} by AI.GENERATE_TABLE, prices of 2026-11-01"

@@ -17,7 +17,7 @@ from persona_assets.warehouse import DuckDBWarehouse, Query, Warehouse, read_que
 from persona_assets_tests.conftest import moment
 from persona_assets_tests.emulator import PROJECT, make_warehouse
 from persona_assets_tests.googlesql import MODELS, SOURCES, Json, Refused, analyze, evaluate
-from persona_assets_tests.test_sql import ALL, GENERATED, NAMES, PARAMETERS
+from persona_assets_tests.test_sql import GENERATED, NAMES, PARAMETERS, SELECTS
 
 pytestmark = pytest.mark.googlesql
 
@@ -61,7 +61,7 @@ def sent() -> Any:
 # Types
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", SELECTS)
 def test_a_file_type_checks_as_it_is_written_and_as_it_is_sent(name, sent):
     asked = read_query(name)
     as_written = analyze(asked.text, values_of(asked))

@@ -120,11 +120,13 @@ def materialized(
                 if sources
             }
         )
-        metadata["computed_from"] = dg.MetadataValue.md(_linked(lineage))
     if model is not schemas.emails:
         metadata["preview"] = dg.MetadataValue.md(_preview(warehouse, model, dataset))
+    metadata |= extra or {}
+    if lineage:
+        metadata["computed_from"] = dg.MetadataValue.md(_linked(lineage))
     return dg.MaterializeResult(
-        metadata={**metadata, **(extra or {})},
+        metadata=metadata,
         data_version=data_version(warehouse, model, PAPERS, dataset, where),
         **result,
     )

@@ -115,7 +115,7 @@ class Jobs:
         job = self.finish(
             lambda: self.client.query(statement, job_config=config, job_retry=None, **self.bounds),
             what,
-            again,
+            again=again,
         )
         return job, self.describe(job, expected)
 

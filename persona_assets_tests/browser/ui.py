@@ -29,7 +29,7 @@ _ARGUMENTS = (
 )
 SCREEN = {"width": 1500, "height": 900}
 # Milliseconds: what a page may take, and what a run or a backfill may.
-PATIENCE, LONG = 60_000, 420_000
+PATIENCE, LONG = 90_000, 600_000
 
 
 def find_browser() -> str | None:

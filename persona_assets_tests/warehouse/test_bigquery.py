@@ -305,6 +305,18 @@ class TestOnTheWire:
         wire.faults.clear()
         assert partitions(filled) == [(1, "en"), (2, "en"), (3, "de")]
 
+    @pytest.mark.parametrize("again", [True, False])
+    def test_a_job_that_is_paid_for_each_time_is_started_once_only(self, again):
+        starts = []
+
+        def start() -> Any:
+            starts.append("a job that may have asked a model before it failed")
+            raise exceptions.InternalServerError("it broke", errors=[{"reason": "backendError"}])
+
+        with pytest.raises(PersonaError, match="it broke"):
+            make_warehouse(**QUICK).jobs.finish(start, "the job", again)
+        assert (len(starts) > 1) == again
+
     def test_a_service_that_never_answers_is_given_up_in_time(self, filled, wire):
         wire.faults[:] = [Fault(seconds=5)] * 100
         start = time.monotonic()

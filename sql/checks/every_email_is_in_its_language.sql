@@ -1,5 +1,5 @@
--- E-mails of the partition @language (of all, if it is NULL) that another language's prompt asked for, whose HTML says
--- another language, or whose text lacks the script or the commonest words of the language.
+-- E-mails that another language's prompt asked for, whose HTML says another language, or whose text
+-- lacks the script or the commonest words of its language.
 SELECT e.user_id, e.language, p.language AS prompt_language, e.subject
 FROM persona.emails AS e
 LEFT JOIN persona.final_prompts AS p ON p.user_id = e.user_id

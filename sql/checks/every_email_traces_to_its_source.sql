@@ -1,5 +1,4 @@
--- E-mails of the language @language (of all, if it is NULL) whose prompt, accepted draft, customer or segmentation is not
--- the present one.
+-- E-mails whose prompt, accepted draft, customer or segmentation is not the present one.
 SELECT
   e.user_id,
   p.user_id IS NULL AS without_prompt,
