@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from persona_assets import run
 from persona_assets.assets.emails import emails
 from persona_assets.definitions import build_defs
+from persona_assets.errors import InputError, PersonaError, WarehouseBusy
+from persona_assets.failures import told, told_error
 from persona_assets.languages import LANGUAGES
 
 NUMBERS = ["cost_usd", "drafts_refused", "drafts_written", "dagster/partition_row_count",
@@ -57,21 +59,33 @@ def test_the_export_job_writes_the_files_that_the_command_writes(definitions, ho
     assert files == {"emails-fr.jsonl", "emails-ja.jsonl"}
 
 
-def test_bad_input_is_a_short_failure_with_the_message_and_is_not_tried_again(home, tmp_path):
+def test_bad_input_is_a_short_failure_with_the_message(home, tmp_path):
     definitions = build_defs(home.model_copy(update={"source": tmp_path / "nowhere"}))
     done = execute(definitions, "load_source", raise_on_error=False)
     found = failure_of(done)
     assert found.description.startswith(f"The source {tmp_path / 'nowhere'} is not a folder")
     assert found.metadata["message"].value == found.description
-    assert found.allow_retries is False
-    assert not [event for event in done.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
 
 
 def test_a_check_that_cannot_be_made_says_why(home, tmp_path):
     home.warehouse_file.write_bytes(b"this is no DuckDB file" * 1000)
     found = failure_of(execute(build_defs(home), "segments", raise_on_error=False))
     assert str(home.warehouse_file) in found.description
-    assert found.allow_retries is True
+
+
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [(InputError("bad"), False), (WarehouseBusy("busy"), True), (PersonaError("failed"), True)],
+)
+def test_bad_input_alone_is_not_worth_another_try(error, retried):
+    @told
+    def compute():
+        raise error
+
+    with pytest.raises(dg.Failure) as failure:
+        compute()
+    assert failure.value.allow_retries is retried
+    assert told_error(failure.value) is error
 
 
 @pytest.mark.parametrize("number", NUMBERS)
