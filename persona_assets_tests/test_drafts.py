@@ -68,7 +68,7 @@ ENDED = (
 def letter(call: Call) -> dict[str, str]:
     """An English e-mail of its own for each prompt and each time it is asked for."""
     chance = random.Random(call.prompt)
-    halves = zip(chance.sample(BEGUN, 6), chance.sample(ENDED, 6), strict=True)
+    halves = zip(chance.sample(BEGUN, 5), chance.sample(ENDED, 5), strict=True)
     lines = [f"{', '.join(half)}.".format(*chance.sample(THINGS, 2)) for half in halves]
     return {
         "subject": f"A {chance.choice(THINGS)} for you",

@@ -40,7 +40,7 @@ def backfill(daemon, settings: Settings, languages: list[str], name: str) -> Bul
             assert problem is None, problem
         daemon.work_off_the_queue()
         status = daemon.instance.get_backfill(name).status
-        if status not in (BulkActionStatus.REQUESTED, BulkActionStatus.COMPLETING):
+        if status not in (BulkActionStatus.REQUESTED, BulkActionStatus.FAILING):
             return status
     raise AssertionError("The backfill does not end.")
 

@@ -193,7 +193,8 @@ class TestLoad:
     ROWS = "(VALUES (1, 'a'), (2, NULL), (3, 'c')) AS t (id, name)"
 
     def version(self, warehouse: DuckDBWarehouse, select: str) -> str:
-        return warehouse.load({"users": select})["users"][1]
+        warehouse.load({"users": select})
+        return warehouse.fingerprint("users", ["id", "name"], "thelook_ecommerce")
 
     def test_load_replaces_tables_and_counts_their_rows(self, warehouse):
         for last in (3, 5):
@@ -203,9 +204,9 @@ class TestLoad:
                     "orders": "SELECT 7 AS order_id",
                 }
             )
-            assert done["users"][0].rows == last
-            assert done["users"][0].table == "warehouse.thelook_ecommerce.users"
-            assert done["orders"][0].rows == 1
+            assert done["users"].rows == last
+            assert done["users"].table == "warehouse.thelook_ecommerce.users"
+            assert done["orders"].rows == 1
         with warehouse.ibis_table("users", "thelook_ecommerce") as table:
             assert table.count().execute() == 5
 
@@ -243,8 +244,7 @@ class TestLoad:
 
     def test_an_empty_table_has_a_version_too(self, warehouse):
         version = self.version(warehouse, f"SELECT * FROM {self.ROWS} LIMIT 0")
-        assert version == "0" * 16
-        assert len(self.version(warehouse, f"SELECT * FROM {self.ROWS}")) == 16
+        assert version and version != self.version(warehouse, f"SELECT * FROM {self.ROWS}")
 
 
 MOMENTS = """
