@@ -110,6 +110,7 @@ def service() -> ZetaSqlLocalService:
 @cache
 def language() -> LanguageOptions:
     """GoogleSQL as BigQuery has it."""
+    service()  # the options ask for the engine, and would have it compiled again
     options = LanguageOptions.maximum_features()
     options.product_mode = ProductMode.PRODUCT_EXTERNAL
     options.supported_statement_kinds = []

@@ -117,7 +117,7 @@ def _googlesql_type(kind: pa.DataType) -> str:
         ("generate/segment_label", "endpoint =>", "model =>", "option: model"),
         ("generate/prompt_tokens", ").result", ").tokens", "tokens"),
         ("generate/prompt_tokens", "endpoint =>", "model =>", "model"),
-        ("generate/prompt_tokens", "@instructions, prompt)", "@prompts, 1)", "CONCAT"),
+        ("generate/prompt_tokens", ").result AS", ") AS", "SUM"),
     ],
 )
 def test_a_file_that_is_broken_is_caught(name, right, wrong, said):
