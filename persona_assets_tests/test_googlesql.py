@@ -303,6 +303,7 @@ def _drafts(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "prompt_hash": prompt["prompt_hash"],
                     "writer": ("offline", "chat")[place % 2],
                     "attempt": attempt,
+                    "language": prompt["language"],
                     "subject": f"Betreff 漢 {place}",
                     "preheader": "Vorschau",
                     "body": "Text\n\nMehr 👕",
