@@ -332,7 +332,6 @@ def _emails(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "marketing_email": ("Hello, your shirt", "Sie und Ihre Bücher", "漢字だけひらがな")[
                     place % 3
                 ],
-                "html": f'<html lang="{prompt["language"]}">',
                 "writer": "offline",
                 "attempt": 1,
                 "run_id": "run",
