@@ -309,6 +309,7 @@ def _drafts(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "prompt_hash": prompt["prompt_hash"],
                     "writer": ("offline", "chat")[place % 2],
                     "attempt": attempt,
+                    "language": prompt["language"],
                     "subject": f"Betreff 漢 {place}",
                     "preheader": "Vorschau",
                     "body": "Text\n\nMehr 👕",
@@ -337,7 +338,6 @@ def _emails(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "marketing_email": ("Hello, your shirt", "Sie und Ihre Bücher", "漢字だけひらがな")[
                     place % 3
                 ],
-                "html": f'<html lang="{prompt["language"]}">',
                 "writer": "offline",
                 "attempt": 1,
                 "run_id": "run",
