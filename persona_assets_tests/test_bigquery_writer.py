@@ -342,9 +342,9 @@ def test_before_the_first_email_bigquery_counts_the_tokens_it_will_read(settings
     assert found.calls == len(sizes) < COUNTED
     assert found.input_tokens == pytest.approx(sum(ceil(size / 4) for size in sizes), abs=2)
     assert len(model.statements) == 2 and model.prompts == []  # nothing was asked
-    write(settings, customers=None)
+    write(settings)
     counted = len(model.statements)
-    assert estimate(settings, "en").calls == 0
+    assert estimate(settings, "en").calls > 0
     assert len(model.statements) == counted  # from now on by what was really read
 
 
