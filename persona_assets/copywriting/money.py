@@ -109,7 +109,7 @@ class Estimate:
 
     def __str__(self) -> str:
         if not self.calls:
-            return "no calls"
+            return "no calls of a model"
         calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
         tokens = f"about {_tokens(self.input_tokens)} + {_tokens(self.output_tokens)} tokens"
         cost = "price unknown" if self.cost_usd is None else f"about {_dollars(self.cost_usd)} USD"

@@ -82,7 +82,7 @@ def test_an_estimate_says_calls_tokens_dollars_and_whose_prices():
         Estimate(1, 350, 200, 0.000604, "x")
     )
     assert "price unknown (my-own)" in str(Estimate(1, 1, 1, None, "my-own"))
-    assert str(Estimate()) == "no calls"
+    assert str(Estimate()) == "no calls of a model"
 
 
 def test_estimates_add_up_and_an_unknown_price_stays_unknown():
