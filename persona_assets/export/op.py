@@ -6,7 +6,7 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from persona_assets.failures import told
+from persona_assets.failures import bounded, told
 from persona_assets.languages import LANGUAGES
 from persona_assets.settings import Settings
 from persona_assets.warehouse import Warehouse
@@ -31,6 +31,7 @@ class ExportConfig(dg.Config):
     )
 
 
+@bounded
 @dg.op
 @told
 def export_emails(
