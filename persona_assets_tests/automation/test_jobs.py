@@ -75,7 +75,7 @@ def test_a_refused_source_is_said_on_its_table_and_what_was_loaded_stays(shop_ho
     loaded = rows(shop_home, "SELECT COUNT(*) FROM thelook_ecommerce.users")
     change(shop_home, "users", lambda users: pa.concat_tables([users, users.slice(1, 1)]))
     done = execute(build_defs(shop_home), "load_source", raise_on_error=False)
-    found = {check.asset_key.to_user_string(): check for check in done.get_asset_check_evaluations()}
+    found = {c.asset_key.to_user_string(): c for c in done.get_asset_check_evaluations()}
     assert {name for name, check in found.items() if not check.passed} == {"users"}
     assert len(found) == len(schemas.SOURCES)
     said = "users.parquet: table users, column id: 1 value(s) more than once, such as 2."
