@@ -58,6 +58,7 @@ def _specs(kind: str, skippable: bool) -> list[dg.AssetSpec]:
         dg.AssetCheckSpec(
             LOADABLE,
             asset=model.__name__,
+            blocking=True,
             description="Its file is there, has every column that is needed, in a type that can be "
             "read, and no key twice. If not, none of the five is loaded: they stay as they were.",
         )

@@ -1,7 +1,6 @@
 """The jobs, what their launchpads say, and what a person reads when one fails."""
 
 import dagster as dg
-import pyarrow as pa
 import pytest
 from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION
 from dagster_graphql.test.utils import execute_dagster_graphql
@@ -14,7 +13,7 @@ from persona_assets.errors import InputError, PersonaError, WarehouseBusy
 from persona_assets.failures import told, told_error
 from persona_assets.languages import LANGUAGES
 
-from .work import change, rows
+from .work import change, one_customer_twice, rows
 
 NUMBERS = ["cost_usd", "drafts_refused", "drafts_written", "dagster/partition_row_count",
            "query_seconds"]  # fmt: skip
@@ -73,7 +72,7 @@ def test_bad_input_is_a_short_failure_with_the_message(home, tmp_path):
 
 def test_a_refused_source_is_said_on_its_table_and_what_was_loaded_stays(shop_home):
     loaded = rows(shop_home, "SELECT COUNT(*) FROM thelook_ecommerce.users")
-    change(shop_home, "users", lambda users: pa.concat_tables([users, users.slice(1, 1)]))
+    change(shop_home, "users", one_customer_twice)
     done = execute(build_defs(shop_home), "load_source", raise_on_error=False)
     found = {c.asset_key.to_user_string(): c for c in done.get_asset_check_evaluations()}
     assert {name for name, check in found.items() if not check.passed} == {"users"}

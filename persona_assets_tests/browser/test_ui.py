@@ -4,16 +4,16 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from persona_assets import sample
 from persona_assets.languages import LANGUAGES
+from persona_assets.settings import Settings, load_settings
 
+from ..automation.work import change, one_customer_twice, one_more_customer
 from ..test_definitions import SNAPSHOT
 from .ui import LONG, DagsterUI, serve
 
@@ -28,14 +28,10 @@ STEPS = len(ASSETS) - 4 + CHECKS - 5
 
 @dataclass(frozen=True)
 class Served:
-    """A home in the UI: where it is, and the folder of its source."""
+    """A home in the UI: its address, and the settings it is served with."""
 
     address: str
-    home: Path
-    source: Path
-
-    def file(self, table: str) -> Path:
-        return self.source / f"{table}.parquet"
+    settings: Settings
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +40,7 @@ def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("served")
     source = sample.write(folder / "shop", customers=CUSTOMERS, seed=1)
     with serve(folder, home=folder / "home", source=source) as address:
-        yield Served(address, folder / "home", source)
+        yield Served(address, load_settings(home=folder / "home", source=source))
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +111,8 @@ def test_a_backfill_of_the_languages_ends_with_nine_partitions(filled, backfill)
 
 
 def test_a_failing_check_is_red_says_why_and_stops_what_is_downstream(filled, served):
-    whole = served.file("users").read_bytes()
-    users = pq.read_table(served.file("users"))
-    pq.write_table(pa.concat_tables([users, users.slice(1, 1)]), served.file("users"))
+    whole = pq.read_table(served.settings.source / "users.parquet")
+    change(served.settings, "users", one_customer_twice)
     filled.open_asset("users", "lineage")
     filled.page.get_by_role("button", name="Downstream").click()
     filled.page.get_by_role("button", name="All", exact=True).click()
@@ -129,7 +124,8 @@ def test_a_failing_check_is_red_says_why_and_stops_what_is_downstream(filled, se
     filled.page.get_by_text("can_be_loaded", exact=True).first.click()
     expect(filled.page.get_by_text("column id: 1 value(s) more than once")).to_be_visible()
     expect(filled.page.get_by_text("Failed", exact=True).last).to_be_visible()
-    served.file("users").write_bytes(whole)
+    filled.partitions("prompts_by_language", "Materialized", 1)
+    change(served.settings, "users", lambda _: whole)
 
 
 def test_a_source_that_changes_is_loaded_and_followed_once_the_sensors_are_on(
@@ -138,11 +134,7 @@ def test_a_source_that_changes_is_loaded_and_followed_once_the_sensors_are_on(
     assert backfill == "Succeeded"
     filled.switch_on("source_changed")
     filled.switch_on("follow_changes")
-    users = pq.read_table(served.file("users"))
-    newest = users.slice(users.num_rows - 1).to_pylist()[0]
-    newest |= {"id": newest["id"] + 1, "email": "newcomer@example.org"}
-    changed = pa.concat_tables([users, pa.Table.from_pylist([newest], schema=users.schema)])
-    pq.write_table(changed, served.file("users"))
+    change(served.settings, "users", one_more_customer)
     for asset in ("users", "parametric"):
         filled.open_asset(asset)
         expect(filled.page.get_by_text(str(CUSTOMERS + 1), exact=True)).to_be_visible(timeout=LONG)
