@@ -125,7 +125,6 @@ def _writes(shop: Shop, report) -> None:
     _row("emails, first run", first)
     _row("emails, every later run", again)
     report("emails_merge_per_customer", again, "bytes")
-    _row("  of which html", again * shop.bytes_of("emails", {"html"}) / target)
     keys = shop.bytes_of("drafts", {*schemas.key(schemas.drafts)})
     lots = [max(1.0, size * shop.rows["drafts"] / BATCH) for size in SIZES]
     # Each lot reads the keys that are there: half of the last ones on average.

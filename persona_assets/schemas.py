@@ -363,8 +363,9 @@ class emails(Table):
     lifecycle: str = _column("Where the customer stands; it set the tone.", isin=[*LIFECYCLES])
     subject: str = _column("Subject line.", str_length={"min_value": 1, "max_value": 50})
     preheader: str = _column("Preheader.", str_length={"min_value": 1, "max_value": 110})
-    marketing_email: str = _column("The e-mail as text.", str_length={"min_value": 1})
-    html: str = _column("The e-mail as HTML.", str_length={"min_value": 1})
+    marketing_email: str = _column(
+        "The e-mail as text; its HTML is made of it.", str_length={"min_value": 1}
+    )
     prompt_hash: str = _column("Prompt that it was written from.")
     writer: str = _column("Writer of its draft.")
     attempt: int = _column("Attempt of its draft.", ge=1)

@@ -93,7 +93,7 @@ def _trace(
         "customer": part("", "user_id", "country", "language", "as_of")
         | {"first_name": display_name(row["first_name"])}
         | {"email": mask(row["email"]) if row["email"] else None},
-        "email": part("", "subject", "preheader", "marketing_email", "html")
+        "email": part("", "subject", "preheader", "marketing_email")
         | part("email_", "run_id", "written_at")
         if written
         else None,

@@ -21,7 +21,7 @@ from .conftest import CUSTOMERS
 from .warehouse.tables import query
 
 pytestmark = pytest.mark.bigquery
-# Not html, in which each home has tokens of its own.
+# Not the text, in which each home has tokens of its own.
 PAPERS = ("subject", "preheader", "language", "country", "lifecycle", "prompt_hash", "as_of")
 
 

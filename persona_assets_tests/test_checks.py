@@ -100,7 +100,6 @@ REFUSED: dict[str, dict[str, list]] = {
         "subject": ["", "s" * 51, "ü" * 51],
         "preheader": ["", "p" * 111],
         "marketing_email": [""],
-        "html": [""],
         "attempt": [0, -1],
     },
 }
@@ -327,10 +326,10 @@ class TestSchema:
         assert failures(table, rows) == []
 
     def test_all_rules_that_break_are_told_at_once(self, failures, good_row):
-        row = good_row("emails") | {"language": "it", "subject": "", "html": None}
+        row = good_row("emails") | {"language": "it", "subject": "", "writer": None}
         found = failures("emails", [row])
         assert {rule.split(":")[0] for rule in rules(found)} == {
-            "language", "subject", "html is never NULL",
+            "language", "subject", "writer is never NULL",
         }  # fmt: skip
 
 
@@ -540,8 +539,8 @@ BREAKS = {
             7,
         ),
         "no prompt": (f"DELETE FROM persona.final_prompts WHERE user_id = {BUYER}", 1),
-        "HTML says another language": (
-            f"UPDATE persona.emails SET html = replace(html, 'lang=\"', 'lang=\"x-') "
+        "another script": (
+            "UPDATE persona.emails SET marketing_email = 'Здравствуйте' "
             f"WHERE user_id = {BUYER}",
             1,
         ),

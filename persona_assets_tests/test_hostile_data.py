@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from persona_assets import run, schemas
+from persona_assets.copywriting.message import Sender, as_html
+from persona_assets.copywriting.unsubscribe import load_tokens, unsubscribe_link
 from persona_assets.settings import load_settings
 
 LANGUAGES = ("ar", "de", "en", "ja")
@@ -109,12 +111,24 @@ def hostile(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def emails(hostile) -> list[dict]:
-    """The e-mails, each with its prompt and what was known of the customer."""
-    return _read(
-        hostile[0].warehouse_file,
+    """The e-mails, each with its HTML, its prompt and what was known of the customer."""
+    settings = hostile[0]
+    rows = _read(
+        settings.warehouse_file,
         "SELECT e.*, p.prompt, p.first_name, p.top_products_user, p.top_products_country "
         "FROM persona.emails AS e JOIN persona.final_prompts AS p USING (user_id)",
     )
+    tokens = load_tokens(settings)
+    for row in rows:
+        row["html"] = as_html(
+            row["marketing_email"],
+            **{name: row[name] for name in ("language", "subject", "preheader")},
+            sender=Sender.from_settings(settings),
+            unsubscribe_link=unsubscribe_link(
+                settings.unsubscribe_url, tokens.token(row["user_id"])
+            ),
+        )
+    return rows
 
 
 def _read(warehouse: Path, query: str) -> list[dict]:

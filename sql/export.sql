@@ -31,7 +31,6 @@ SELECT
   e.subject,
   e.preheader,
   e.marketing_email,
-  e.html,
   e.prompt_hash,
   e.writer,
   e.attempt,

@@ -43,8 +43,7 @@ _SHOWN = 3
 _REMEMBERED = 50_000
 _ALL = "~"  # sorts after every audience_hash
 _WRITTEN = {"subject", "preheader", "body"}
-_MERGED = {"marketing_email": {"body", "first_name"},
-           "html": {"subject", "preheader", "body", "first_name"}}  # fmt: skip
+_MERGED = {"marketing_email": {"body", "first_name"}}
 
 
 class EmailsConfig(dg.Config):
@@ -100,7 +99,7 @@ def prompts_by_language(
         schemas.emails,
         GROUP,
         query="emails",
-        code_version=version_of("copywriting/message.html.j2", "copywriting/phrases/*.toml"),
+        code_version=version_of("copywriting/message.py", "copywriting/phrases/*.toml"),
     )
     | {"deps": ["prompts_by_language"]},  # each language goes by its own prompts
     partitions_def=LANGUAGE_PARTITIONS,
@@ -218,9 +217,7 @@ def _publish(
     run_id: str,
 ):
     """Replace the partition with the e-mails of its accepted drafts."""
-    sender = Sender(
-        settings.shop_name, settings.shop_url, settings.postal_address, settings.logo_url
-    )
+    sender = Sender.from_settings(settings)
     tokens = make_tokens(settings)
 
     def link(row: dict) -> str:
@@ -245,17 +242,9 @@ def _publish(
 
 
 def _email(row: dict, sender: Sender, link: str) -> dict:
-    message = assemble(
-        language=row["language"],
-        lifecycle=row["lifecycle"],
-        first_name=row["first_name"],
-        subject=row["subject"],
-        preheader=row["preheader"],
-        body=row["body"],
-        sender=sender,
-        unsubscribe_link=link,
-    )
-    return row | {"marketing_email": message.text, "html": message.html}
+    merged = ("language", "lifecycle", "first_name", "subject", "body")
+    text = assemble(**{name: row[name] for name in merged}, sender=sender, unsubscribe_link=link)
+    return row | {"marketing_email": text}
 
 
 def _lineage() -> dict[str, list[tuple[str, str]]]:

@@ -4,11 +4,14 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
 
 from persona_assets.assets.tables import OWNERS, version_of
+from persona_assets.copywriting.message import Sender, as_html
+from persona_assets.copywriting.unsubscribe import make_tokens, unsubscribe_link
 from persona_assets.failures import asset
 from persona_assets.reports.pages import emails_page, segments_page
 from persona_assets.reports.pictures import draw_heat_map, draw_k_choice, draw_sizes
@@ -62,7 +65,7 @@ def segments_report(
     group_name=GROUP,
     owners=OWNERS[GROUP],
     kinds={"html", "python"},
-    code_version=version_of("reports/emails.html.j2"),
+    code_version=version_of("reports/emails.html.j2", "copywriting/message.html.j2"),
     description="Page: a sample of e-mails per language and segment, each with its trace.",
 )
 def emails_report(
@@ -73,10 +76,32 @@ def emails_report(
     )
     counts = warehouse.read(read_query("report/email_counts"), {}).to_pylist()
     traces = trace(warehouse, sample["user_id"].to_pylist(), settings)
+    sender, tokens = Sender.from_settings(settings), make_tokens(settings)
+    for one in traces:
+        link = unsubscribe_link(
+            settings.unsubscribe_url, tokens.token(one["customer"]["user_id"])
+        )
+        one["email"]["html"] = _as_html(one, sender, link)
     page = emails_page(
         traces, {row["language"]: row["emails"] for row in counts}, settings.shop_name
     )
     return _written(settings.reports / "emails.html", page, {"shown": len(traces)})
+
+
+def _as_html(trace: dict[str, Any], sender: Sender, link: str) -> str | None:
+    """The e-mail as the customer would see it; None when it was made with other settings."""
+    email = trace["email"]
+    try:
+        return as_html(
+            email["marketing_email"],
+            language=trace["customer"]["language"],
+            subject=email["subject"],
+            preheader=email["preheader"],
+            sender=sender,
+            unsubscribe_link=link,
+        )
+    except ValueError:
+        return None
 
 
 def _written(file: Path, page: str, shown: dict[str, int]) -> dg.MaterializeResult:

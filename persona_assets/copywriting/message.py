@@ -9,12 +9,16 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from persona_assets.settings import Settings
+
 from . import phrasebook
 from .display import RTL_LANGUAGES, display_name, isolate
 
-__all__ = ["Message", "Sender", "assemble", "display_name"]
+__all__ = ["Sender", "as_html", "assemble", "display_name"]
 
 BULLET = "• "
+
+_GAP = "\n\n"  # between the paragraphs of a text
 
 _SANS = "-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _FONTS = {
@@ -44,13 +48,12 @@ class Sender:
     postal_address: str
     logo_url: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One e-mail as plain text and as HTML."""
-
-    text: str
-    html: str
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Sender":
+        """The shop that the settings describe."""
+        return cls(
+            settings.shop_name, settings.shop_url, settings.postal_address, settings.logo_url
+        )
 
 
 def assemble(
@@ -59,15 +62,14 @@ def assemble(
     lifecycle: str,
     first_name: str | None,
     subject: str,
-    preheader: str,
     body: str,
     sender: Sender,
     unsubscribe_link: str,
-) -> Message:
-    """Merge one customer's message, with the customer's own link to unsubscribe.
+) -> str:
+    """Merge one customer's e-mail as text, with the customer's own link to unsubscribe.
 
     `first_name` may be anything; what is no name is left out of the greeting. The body's
-    paragraphs are separated by blank lines; lines starting with a bullet become a list.
+    paragraphs are separated by blank lines.
     Raises PhraseError for a language without phrases and ValueError for an unknown lifecycle.
     """
     frame = _frame(language, sender)
@@ -75,11 +77,32 @@ def assemble(
     if labels is None:
         raise ValueError(f"unknown lifecycle {lifecycle!r}")
     cta = labels[zlib.crc32(f"{subject}\n{body}".encode("utf-8", "replace")) % len(labels)]
-    greeting = _greeting(language, first_name)
-    text = (
-        f"{greeting}\n\n{body.strip()}\n\n{cta}\n{sender.shop_url}\n\n{frame.footer}\n"
-        f"{unsubscribe_link}\n"
+    return (
+        f"{_greeting(language, first_name)}{_GAP}{body.strip()}{_GAP}{cta}"
+        f"{frame.ending}{unsubscribe_link}\n"
     )
+
+
+def as_html(
+    text: str,
+    *,
+    language: str,
+    subject: str,
+    preheader: str,
+    sender: Sender,
+    unsubscribe_link: str,
+) -> str:
+    """The HTML of an e-mail that `assemble` made: it says what the text says.
+
+    Lines of the body that start with a bullet become a list. Raises ValueError for a text that
+    was assembled with another sender, another link, or other phrases.
+    """
+    frame = _frame(language, sender)
+    ending = f"{frame.ending}{unsubscribe_link}\n"
+    greeting, _, rest = text.removesuffix(ending).partition(_GAP)
+    body, _, cta = rest.rpartition(_GAP)
+    if not text.endswith(ending) or not any(cta in labels for labels in frame.cta.values()):
+        raise ValueError("the text ends otherwise than the sender's e-mails do now")
     values = {
         "subject": escape(subject),
         "preheader": escape(preheader),
@@ -88,8 +111,7 @@ def assemble(
         "cta": escape(cta),
         "unsubscribe_link": escape(unsubscribe_link),
     }
-    html = "".join([values[part] if slot else part for slot, part in frame.html])
-    return Message(text=text, html=html)
+    return "".join([values[part] if slot else part for slot, part in frame.html])
 
 
 def _paragraphs(body: str, start: str) -> str:
@@ -129,12 +151,13 @@ def _greeting(language: str, first_name: str | None) -> str:
 class _Frame:
     """What all messages of a language and a sender share.
 
-    html: (False, HTML) or (True, a slot's name), in order; footer: the end of the text, up to the
-    customer's own link; cta: labels of the button by lifecycle; start: where lines begin.
+    html: (False, HTML) or (True, a slot's name), in order; ending: the text after the button's
+    label, up to the customer's own link; cta: labels of the button by lifecycle; start: where
+    lines begin.
     """
 
     html: tuple[tuple[bool, str], ...]
-    footer: str
+    ending: str
     cta: dict[str, tuple[str, ...]]
     start: str
 
@@ -163,8 +186,8 @@ def _frame(language: str, sender: Sender) -> _Frame:
     parts = enumerate(_SLOT.split(rendered))
     return _Frame(
         html=tuple((place % 2 == 1, part) for place, part in parts),
-        footer=f"{sign_off}\n\n--\n{reason}\n{isolate(sender.postal_address, language)}\n\n"
-        f"{unsubscribe}",
+        ending=f"\n{sender.shop_url}\n\n{sign_off}\n\n--\n{reason}\n"
+        f"{isolate(sender.postal_address, language)}\n\n{unsubscribe}\n",
         cta=phrases.cta,
         start=look["start"],
     )

@@ -12,6 +12,7 @@ from typing import Any
 import idna
 
 from persona_assets.copywriting.display import display_name
+from persona_assets.copywriting.message import Sender, as_html
 from persona_assets.copywriting.unsubscribe import Tokens, unsubscribe_link
 from persona_assets.errors import InputError
 from persona_assets.settings import Settings
@@ -90,29 +91,39 @@ class Desk:
         self.date = format_datetime(sent_at)
         self.template_id = template_id
         self._domain = sender.rpartition("@")[2]
-        self._settings = settings
+        self._shop = Sender.from_settings(settings)
+        self._unsubscribe_url = settings.unsubscribe_url
         self._tokens = tokens
 
     def letter(self, row: Mapping[str, Any]) -> Letter | None:
         """The letter of a row, or None when no mail server would take its address.
 
-        Raises InputError when the e-mail was made with other settings of the sender: its footer
-        and its headers would not agree.
+        Raises InputError when the e-mail was made with other settings of the sender: its text, its
+        HTML and its headers would not agree.
         """
         address = mailbox(row["email"])
         if address is None:
             return None
-        settings, text = self._settings, row["marketing_email"]
-        link = unsubscribe_link(settings.unsubscribe_url, self._tokens.token(row["user_id"]))
-        if not all(part in text for part in (link, settings.shop_url, settings.postal_address)):
-            raise InputError(
-                f"The e-mails in {row['language']} were made with other values of "
-                "PERSONA_SHOP_URL, PERSONA_POSTAL_ADDRESS, PERSONA_UNSUBSCRIBE_URL or "
-                f"PERSONA_UNSUBSCRIBE_KEY: `persona run --language {row['language']}` makes them "
-                "anew."
+        text, language = row["marketing_email"], row["language"]
+        link = unsubscribe_link(self._unsubscribe_url, self._tokens.token(row["user_id"]))
+        try:
+            html = as_html(
+                text,
+                language=language,
+                subject=row["subject"],
+                preheader=row["preheader"],
+                sender=self._shop,
+                unsubscribe_link=link,
             )
+        except ValueError:
+            raise InputError(
+                f"The e-mails in {language} were made with other values of PERSONA_SHOP_NAME, "
+                "PERSONA_SHOP_URL, PERSONA_POSTAL_ADDRESS, PERSONA_UNSUBSCRIBE_URL or "
+                "PERSONA_UNSUBSCRIBE_KEY, or by another version: "
+                f"`persona run --language {language}` makes them anew."
+            ) from None
         # The link is in it: nobody else can tell the id, and the same e-mail has the same one.
-        content = f"{row['user_id']}\n{row['as_of']}\n{row['html']}"
+        content = f"{row['user_id']}\n{row['as_of']}\n{row['subject']}\n{text}"
         return Letter(
             user_id=row["user_id"],
             address=address,
@@ -120,7 +131,7 @@ class Desk:
             subject=one_line(row["subject"]),
             preheader=one_line(row["preheader"]),
             text=printable(text),
-            html=row["html"],
+            html=html,
             unsubscribe=link,
             message_id=f"<{sha256(content.encode()).hexdigest()[:32]}@{self._domain}>",
             papers={name: row[name] for name in _PAPERS},

@@ -26,7 +26,8 @@ def emails_page(
 ) -> str:
     """A page with an e-mail per trace, as the customer would see it, with search.
 
-    counts: e-mails by language code, of which the traces are a sample.
+    The e-mail of a trace has `html`, or None where it can only be shown as text; counts: e-mails
+    by language code, of which the traces are a sample.
     """
     placed = sorted(traces, key=lambda t: (t["customer"]["language"], t["segment"]["segment"]))
     data = json.loads(json.dumps(placed, default=_plain))

@@ -4,12 +4,15 @@ import re
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from persona_assets.copywriting import phrasebook
 from persona_assets.copywriting.brief import LIFECYCLES
-from persona_assets.copywriting.message import _SLOTS, assemble, display_name
+from persona_assets.copywriting.message import _SLOTS, as_html, assemble, display_name
 from persona_assets.copywriting.offline import compose
 
 from .samples import LANGUAGES, LINK, SENDER, brief
@@ -42,11 +45,20 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
+class Message(NamedTuple):
+    """Both forms of an e-mail."""
+
+    text: str
+    html: str
+
+
 def message(language="en", lifecycle="active", first_name="Camille", **changes):
     subject, preheader, body = compose(brief(language, lifecycle))
     parts = {"subject": subject, "preheader": preheader, "body": body}
-    parts |= {"sender": SENDER, "unsubscribe_link": LINK} | changes
-    return assemble(language=language, lifecycle=lifecycle, first_name=first_name, **parts)
+    parts |= {"sender": SENDER, "unsubscribe_link": LINK, "language": language} | changes
+    preheader, body = parts.pop("preheader"), parts.pop("body")
+    text = assemble(lifecycle=lifecycle, first_name=first_name, body=body, **parts)
+    return Message(text, as_html(text, preheader=preheader, **parts))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -221,6 +233,25 @@ def test_an_unknown_language_or_lifecycle_is_refused():
         arguments = {"language": "en", "lifecycle": "new"} | wrong
         with pytest.raises(ValueError, match="xx|vip"):
             assemble(
-                **arguments, first_name=None, subject="s", preheader="p", body="b", sender=SENDER,
+                **arguments, first_name=None, subject="s", body="b", sender=SENDER,
                 unsubscribe_link=LINK,
             )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"sender": replace(SENDER, shop="Another")}, {"unsubscribe_link": f"{LINK}x"},
+     {"language": "fr"}, {"text": "Hello,\n\nnobody assembled this.\n"}],
+)  # fmt: skip
+def test_html_is_made_of_nothing_but_a_text_of_the_same_sender(other):
+    same = {"text": message().text, "language": "en", "subject": "s", "preheader": "p",
+            "sender": SENDER, "unsubscribe_link": LINK}  # fmt: skip
+    assert as_html(**same)
+    with pytest.raises(ValueError, match="ends otherwise"):
+        as_html(**same | other)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=200))
+def test_html_says_what_the_text_says_whatever_the_body_is(body):
+    shown = "".join("".join(Outline(message(body=body).html).text).split())
+    assert "".join(body.replace("•", "").split()) in shown.replace("•", "")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from persona_assets import schemas
-from persona_assets.copywriting.message import Sender, assemble
+from persona_assets.copywriting.message import Sender, as_html, assemble
 from persona_assets.copywriting.offline import compose
 from persona_assets.copywriting.unsubscribe import Tokens, load_tokens, unsubscribe_link
 from persona_assets.export import job
@@ -39,7 +39,7 @@ class Shop:
         self.load("final_prompts", [row["prompt"] for row in rows if row["prompt"]])
         self.load("parametric", [])
         self.load("suppression_list", [])
-        return [row["email"] for row in rows]
+        return [row["email"] | {"html": row["html"]} for row in rows]
 
     def suppress(self, *rows: dict[str, Any]) -> None:
         """Replace the suppression list."""
@@ -56,25 +56,27 @@ class Shop:
         prompt = given.pop("prompt", {})
         subject, preheader, body = compose(brief(language))
         parts = {"subject": subject, "preheader": preheader}
-        sender = Sender(
-            self.settings.shop_name, self.settings.shop_url, self.settings.postal_address
-        )
-        token = self.tokens.token(user_id)
-        message = assemble(
+        sender = Sender.from_settings(self.settings)
+        link = unsubscribe_link(self.settings.unsubscribe_url, self.tokens.token(user_id))
+        text = assemble(
             language=language, lifecycle="active", first_name=first_name,
-            body=given.pop("body", body), sender=sender,
-            unsubscribe_link=unsubscribe_link(self.settings.unsubscribe_url, token),
-            **{name: given.get(name, text) for name, text in parts.items()},
+            subject=given.get("subject", subject), body=given.pop("body", body), sender=sender,
+            unsubscribe_link=link,
         )  # fmt: skip
         email = {
             "user_id": user_id, "email": f"customer{user_id}@example.org", "language": language,
             "country": "France", "segment": "seg_1", "lifecycle": "active", **parts,
-            "marketing_email": message.text, "html": message.html, "prompt_hash": "ab" * 32,
-            "writer": "offline:1", "attempt": 1, "segmentation_run": "run 1",
-            "as_of": date(2025, 1, 31), "run_id": "run 2", "written_at": SENT_AT,
+            "marketing_email": text, "prompt_hash": "ab" * 32, "writer": "offline:1",
+            "attempt": 1, "segmentation_run": "run 1", "as_of": date(2025, 1, 31),
+            "run_id": "run 2", "written_at": SENT_AT,
         } | given  # fmt: skip
+        html = as_html(
+            text, language=language, subject=email["subject"], preheader=email["preheader"],
+            sender=sender, unsubscribe_link=link,
+        )  # fmt: skip
         return {
             "email": email,
+            "html": html,
             "prompt": None
             if prompt is None
             else dict.fromkeys(schemas.columns(schemas.final_prompts))

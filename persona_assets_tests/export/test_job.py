@@ -111,7 +111,8 @@ def test_before_a_run_the_next_step_is_named(shop, absent):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("unsubscribe_key", "another"), ("unsubscribe_url", "https://shop.example/other"),
-     ("shop_url", "https://other.example"), ("postal_address", "Elsewhere")],
+     ("shop_url", "https://other.example"), ("postal_address", "Elsewhere"),
+     ("shop_name", "Another")],
 )  # fmt: skip
 def test_emails_made_with_another_sender_are_refused(make_shop, setting, value):
     shop = make_shop()
@@ -288,8 +289,8 @@ def test_the_command_takes_a_language_and_a_folder(shop, persona, tmp_path):
     assert [*_files(out)] == ["emails-fr.jsonl"]
 
 
-def test_a_sender_at_the_examples_value_is_loudly_warned_of(shop, persona, monkeypatch):
-    shop.write({"user_id": 1})
+def test_a_sender_at_the_examples_value_is_loudly_warned_of(make_shop, persona, monkeypatch):
+    make_shop(shop_name="Atelier").write({"user_id": 1})
     monkeypatch.setenv("PERSONA_SHOP_NAME", "Atelier")
     result = persona("export", "--format", "csv")
     assert result.exit_code == 0

@@ -1,12 +1,11 @@
--- E-mails that another language's prompt asked for, whose HTML says another language, or whose text
--- lacks the script or the commonest words of its language.
+-- E-mails that another language's prompt asked for, or whose text lacks the script or the commonest
+-- words of its language.
 SELECT e.user_id, e.language, p.language AS prompt_language, e.subject
 FROM persona.emails AS e
 LEFT JOIN persona.final_prompts AS p ON p.user_id = e.user_id
 WHERE (@language IS NULL OR e.language = @language)
   AND (
     COALESCE(p.language, '') <> e.language
-    OR STRPOS(e.html, CONCAT('lang="', e.language, '"')) = 0
     OR NOT REGEXP_CONTAINS(
       e.marketing_email,
       CASE e.language

@@ -38,8 +38,7 @@ instead AS (
 
 their_emails AS (
   SELECT
-    user_id, subject, preheader, marketing_email, html, prompt_hash, writer, attempt, run_id,
-    written_at
+    user_id, subject, preheader, marketing_email, prompt_hash, writer, attempt, run_id, written_at
   FROM persona.emails
   WHERE user_id IN UNNEST(@user_ids)
 )
@@ -75,7 +74,6 @@ SELECT
   e.subject,
   e.preheader,
   e.marketing_email,
-  e.html,
   e.run_id AS email_run_id,
   e.written_at AS email_written_at,
   e.prompt_hash AS email_prompt_hash,
