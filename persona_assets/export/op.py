@@ -8,6 +8,7 @@ from pydantic import Field
 
 from persona_assets.failures import bounded, told
 from persona_assets.languages import LANGUAGES
+from persona_assets.partitions import Languages
 from persona_assets.settings import Settings
 from persona_assets.warehouse import Warehouse
 
@@ -25,7 +26,7 @@ class ExportConfig(dg.Config):
         description="eml: a message each; jsonl: an object per line; csv: for mail platforms; "
         "listmonk: subscribers and transactional mails; ses: requests for Amazon SES.",
     )
-    languages: list[str] = Field([*LANGUAGES], description="The languages to export.")
+    languages: Languages = Field([*LANGUAGES], description="The languages to export.")
     template_id: int | None = Field(
         None, ge=1, description="Number of listmonk's transactional template, for listmonk."
     )
