@@ -88,7 +88,9 @@ def build_warehouse(settings: Settings, **bounds: float) -> Warehouse:
     """The warehouse that the settings name. Opens and reaches nothing. bounds: what `Jobs` waits
     for, in seconds, where it is not to wait as usual."""
     if settings.warehouse == "duckdb":
-        return DuckDBWarehouse(settings.warehouse_file, settings.lock_seconds)
+        return DuckDBWarehouse(
+            settings.warehouse_file, settings.lock_seconds, layouts=schemas.layouts()
+        )
     from persona_assets.warehouse.bigquery import BigQueryWarehouse
     from persona_assets.warehouse.jobs import Jobs, resource
 

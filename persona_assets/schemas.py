@@ -336,6 +336,7 @@ class drafts(Table):
     prompt_hash: str = _column("Prompt that the draft answers.")
     writer: str = _column("Writer, with everything that could change its text.")
     attempt: int = _column("1, or more after rejections.", ge=1)
+    language: str = _column("Language of the prompt.", isin=[*LANGUAGES])
     subject: str = _column("Subject line.")
     preheader: str = _column("Line that mail clients show after the subject.")
     body: str = _column("Paragraphs between greeting and button.")
@@ -349,7 +350,7 @@ class drafts(Table):
 
     class Config:
         unique = ["prompt_hash", "writer", "attempt"]
-        metadata = {"cluster_by": ["writer", "prompt_hash"]}
+        metadata = {"cluster_by": ["language", "writer", "prompt_hash"]}
 
 
 class emails(Table):

@@ -303,6 +303,7 @@ def _drafts(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "prompt_hash": prompt["prompt_hash"],
                     "writer": ("offline", "chat")[place % 2],
                     "attempt": attempt,
+                    "language": prompt["language"],
                     "subject": f"Betreff 漢 {place}",
                     "preheader": "Vorschau",
                     "body": "Text\n\nMehr 👕",
@@ -331,7 +332,6 @@ def _emails(prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "marketing_email": ("Hello, your shirt", "Sie und Ihre Bücher", "漢字だけひらがな")[
                     place % 3
                 ],
-                "html": f'<html lang="{prompt["language"]}">',
                 "writer": "offline",
                 "attempt": 1,
                 "run_id": "run",

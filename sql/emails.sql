@@ -3,7 +3,7 @@
 WITH accepted AS (
   SELECT prompt_hash, writer, attempt, subject, preheader, body
   FROM persona.drafts
-  WHERE writer IN UNNEST(@writers) AND status = 'accepted'
+  WHERE language = @language AND writer IN UNNEST(@writers) AND status = 'accepted'
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY prompt_hash ORDER BY writer = @writer DESC, attempt DESC
   ) = 1

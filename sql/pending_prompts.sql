@@ -3,13 +3,13 @@
 WITH settled AS (
   SELECT DISTINCT prompt_hash
   FROM persona.drafts
-  WHERE writer IN UNNEST(@writers) AND status = 'accepted'
+  WHERE language = @language AND writer IN UNNEST(@writers) AND status = 'accepted'
 ),
 
 refused AS (
   SELECT prompt_hash, attempt, problems
   FROM persona.drafts
-  WHERE writer = @writer
+  WHERE language = @language AND writer = @writer
   QUALIFY ROW_NUMBER() OVER (PARTITION BY prompt_hash ORDER BY attempt DESC) = 1
 )
 

@@ -3,7 +3,7 @@
 WITH settled AS (
   SELECT DISTINCT prompt_hash
   FROM persona.drafts
-  WHERE writer = @writer AND status = 'accepted'
+  WHERE language IN UNNEST(@languages) AND writer = @writer AND status = 'accepted'
 ),
 
 tried AS (
@@ -14,7 +14,7 @@ tried AS (
     SUM(input_tokens) AS input_tokens,
     SUM(output_tokens) AS output_tokens
   FROM persona.drafts
-  WHERE writer = @writer
+  WHERE language IN UNNEST(@languages) AND writer = @writer
   GROUP BY prompt_hash
 ),
 

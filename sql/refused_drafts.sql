@@ -4,7 +4,8 @@ SELECT SPLIT(problem, ':')[OFFSET(0)] AS gate, COUNT(DISTINCT d.prompt_hash) AS 
   COUNT(*) AS drafts
 FROM persona.drafts AS d
 CROSS JOIN UNNEST(d.problems) AS problem
-WHERE d.writer = @writer
+WHERE d.language = @language
+  AND d.writer = @writer
   AND d.status = 'rejected'
   AND d.prompt_hash IN (SELECT prompt_hash FROM persona.final_prompts WHERE language = @language)
 GROUP BY gate

@@ -1,8 +1,9 @@
 """Getting drafts for the prompts that have none: in rounds, gated, and saved as they come."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ SECONDS = 15.0
 _DRAFTS = schemas.arrow_schema(schemas.drafts)
 _KEY = schemas.key(schemas.drafts)
 _OF_DRAFT = {*_DRAFTS.names} & {*Draft.__slots__}
-_LISTS = ("top_products_user", "top_products_country", "refused_for")
+_LISTS = [at for at, one in enumerate(fields(Brief)) if one.type == tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class Desk:
         """
         saved = 0
         for _ in range(ATTEMPTS):
-            asked, made = self._round(writer, before)
-            saved += made
-            if not asked:
+            done = self._round(writer, before)
+            saved += done.saved
+            if done.accepted == done.asked:
                 return saved
         if unanswered := sum(1 for _ in self._pending(writer, before)):
             raise PersonaError(
@@ -73,30 +74,34 @@ class Desk:
             )
         return saved
 
-    def _round(self, writer: Writer, before: tuple[str, ...]) -> tuple[int, int]:
-        """Ask once for each pending prompt; how many were asked for, and drafts saved."""
-        asked = saved = waiting = 0
-        last = time.monotonic()
+    def _round(self, writer: Writer, before: tuple[str, ...]) -> "_Round":
+        """Ask once for each pending prompt."""
+        done = _Round()
+        waiting, last = 0, time.monotonic()
 
         def briefs() -> Iterator[Brief]:
-            nonlocal asked
             for brief in self._pending(writer, before):
-                asked += 1
+                done.asked += 1
                 yield brief
 
+        def keep(brief: Brief, draft: Draft) -> None:
+            accepted = self._keep(brief, draft)
+            with done.counting:
+                done.accepted += accepted
+
         try:
-            for made in writer.write(briefs(), self._keep, self.budget):
+            for made in writer.write(briefs(), keep, self.budget):
                 waiting += made
                 if waiting >= BATCH or time.monotonic() - last > SECONDS:
-                    saved += self.save()
+                    done.saved += self.save()
                     self.progress(
-                        f"{self.wanted['language']}: {saved:,} drafts saved in this round, of "
-                        f"about {self.expected:,} to write"
+                        f"{self.wanted['language']}: {done.saved:,} drafts saved in this round, "
+                        f"of about {self.expected:,} to write"
                     )
                     waiting, last = 0, time.monotonic()
         finally:
-            saved += self.save()
-        return asked, saved
+            done.saved += self.save()
+        return done
 
     def _pending(self, writer: Writer, before: tuple[str, ...]) -> Iterator[Brief]:
         parameters = {
@@ -106,17 +111,32 @@ class Desk:
             "attempts": ATTEMPTS,
         }
         for rows in self.warehouse.stream(read_query("pending_prompts"), parameters, BATCH):
-            for row in rows.to_pylist():
-                yield Brief(**row | {name: tuple(row[name] or ()) for name in _LISTS})
+            columns = [rows[name].to_pylist() for name in Brief.__slots__]
+            for at in _LISTS:
+                columns[at] = [tuple(names or ()) for names in columns[at]]
+            yield from map(Brief, *columns)
 
-    def _keep(self, brief: Brief, draft: Draft) -> None:
+    def _keep(self, brief: Brief, draft: Draft) -> bool:
+        """Hold the draft against the gates and journal it; whether it was accepted."""
         problems = self.gates.problems(draft, brief)
         self.journal.add(
             {
                 **{name: getattr(draft, name) for name in _OF_DRAFT},
+                "language": brief.language,
                 "status": "rejected" if problems else "accepted",
                 "problems": problems,
                 "run_id": self.run_id,
                 "written_at": datetime.now(UTC).isoformat(),
             }
         )
+        return not problems
+
+
+@dataclass
+class _Round:
+    """How many prompts were asked for, drafts accepted, and drafts saved."""
+
+    asked: int = 0
+    accepted: int = 0
+    saved: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)

@@ -43,7 +43,7 @@ _SHOWN = 3
 _REMEMBERED = 50_000
 _ALL = "~"  # sorts after every audience_hash
 _WRITTEN = {"subject", "preheader", "body"}
-_MERGED = {"marketing_email": {"body", "first_name"}}
+_MERGED = ("user_id", "lifecycle", "first_name", "subject", "body")
 
 
 class EmailsConfig(dg.Config):
@@ -220,44 +220,53 @@ def _publish(
     sender = Sender.from_settings(settings)
     tokens = make_tokens(settings)
 
-    def link(row: dict) -> str:
-        return unsubscribe_link(settings.unsubscribe_url, tokens.token(row["user_id"]))
+    def merge(
+        user_id: int, lifecycle: str, first_name: str | None, subject: str, body: str
+    ) -> str:
+        return assemble(
+            language=wanted["language"],
+            lifecycle=lifecycle,
+            first_name=first_name,
+            subject=subject,
+            body=body,
+            sender=sender,
+            unsubscribe_link=unsubscribe_link(settings.unsubscribe_url, tokens.token(user_id)),
+        )
 
     papers = {"run_id": run_id, "written_at": datetime.now(UTC)}
+
+    def merged(rows: pa.RecordBatch) -> pa.RecordBatch:
+        made = {name: [value] * rows.num_rows for name, value in papers.items()}
+        texts = map(merge, *(rows[name].to_pylist() for name in _MERGED))
+        made["marketing_email"] = [*texts]
+        return pa.record_batch(
+            [
+                pa.array(made[one.name], one.type)
+                if one.name in made
+                else rows[one.name].cast(one.type)
+                for one in _EMAILS
+            ],
+            schema=_EMAILS,
+        )
+
     drafted = {**wanted, "writer": writer, "writers": writers}
     return warehouse.replace(
         "emails",
         _EMAILS,
-        (
-            pa.RecordBatch.from_pylist(
-                [_email(row, sender, link(row)) | papers for row in rows.to_pylist()],
-                schema=_EMAILS,
-            )
-            for rows in warehouse.stream(read_query("emails"), drafted, BATCH)
-        ),
+        map(merged, warehouse.stream(read_query("emails"), drafted, BATCH)),
         where={"language": wanted["language"]},
         # A customer whose language changed leaves the former partition in the same step.
         key="user_id",
     )
 
 
-def _email(row: dict, sender: Sender, link: str) -> dict:
-    merged = ("language", "lifecycle", "first_name", "subject", "body")
-    text = assemble(**{name: row[name] for name in merged}, sender=sender, unsubscribe_link=link)
-    return row | {"marketing_email": text}
-
-
 def _lineage() -> dict[str, list[tuple[str, str]]]:
     """Drafts are written from the prompt, and the message is merged from draft and name."""
     sources = column_sources("emails")
     sources |= {column: [("final_prompts", "prompt")] for column in _WRITTEN}
-    merged = {
-        column: sorted({source for part in parts for source in sources[part]})
-        for column, parts in _MERGED.items()
-    }
+    sources["marketing_email"] = sorted({*sources["body"], *sources["first_name"]})
     kept = {column: parts for column, parts in sources.items() if column in _EMAILS.names}
-    kept = {c: [s for s in parts if s[0] != "drafts"] for c, parts in kept.items()}
-    return kept | merged
+    return {c: [s for s in parts if s[0] != "drafts"] for c, parts in kept.items()}
 
 
 def _quoted(rows: list[dict]) -> str:

@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 
 from persona_assets.errors import WarehouseBusy
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Journal:
     """Rows of drafts as JSON lines in the files of a folder, which one process at a time uses."""
@@ -51,7 +53,7 @@ class Journal:
     def add(self, row: Mapping[str, Any]) -> None:
         """Append a row of values that JSON has; it survives a kill of the process. Safe to call
         from several threads."""
-        line = json.dumps(row, ensure_ascii=False) + "\n"
+        line = _as_json(row) + "\n"
         with self._adding:
             if self._file is None:
                 self._file = self._new_file()

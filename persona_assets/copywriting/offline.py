@@ -115,7 +115,9 @@ def _own(phrases: Phrases, products: tuple[str, ...], lifecycle: str, choice: in
         return ""
     group = "lapsed" if lifecycle in _LAPSED else "recent"
     templates = phrases.own[f"{group}_{'one' if len(products) == 1 else 'many'}"]
-    return templates[choice % len(templates)].format(products=_quoted_list(phrases, products))
+    return templates[choice % len(templates)].format(
+        products=_quoted_list(phrases.language, products)
+    )
 
 
 def _popular(
@@ -126,7 +128,7 @@ def _popular(
     place = territory and _in_country(phrases.language, territory)
     templates = phrases.located if place else phrases.unlocated
     return templates[choice % len(templates)].format(
-        products=_quoted_list(phrases, products), in_country=place
+        products=_quoted_list(phrases.language, products), in_country=place
     )
 
 
@@ -140,13 +142,14 @@ def _subject(phrases: Phrases, variant: Variant, product: str | None) -> str:
     return variant.subject
 
 
-def _quoted_list(phrases: Phrases, products: tuple[str, ...]) -> str:
-    opening, closing = phrases.quotes
-    quoted = [f"{opening}{isolate(name, phrases.language)}{closing}" for name in products]
-    return quoted[0] if len(quoted) == 1 else format_list(quoted, locale=_locale(phrases.language))
-
-
 # Popular products come back in every brief of a country.
+@lru_cache(maxsize=10_000)
+def _quoted_list(language: str, products: tuple[str, ...]) -> str:
+    opening, closing = phrasebook.load(language).quotes
+    quoted = [f"{opening}{isolate(name, language)}{closing}" for name in products]
+    return quoted[0] if len(quoted) == 1 else format_list(quoted, locale=_locale(language))
+
+
 _display_product = lru_cache(maxsize=50_000)(display_product)
 
 

@@ -5,6 +5,7 @@ import binascii
 import os
 import secrets
 import tempfile
+from functools import lru_cache
 from hashlib import scrypt
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -30,8 +31,7 @@ class Tokens:
     """
 
     def __init__(self, secret: str) -> None:
-        key = scrypt(secret.encode(), salt=_PURPOSE[0], n=2**14, r=8, p=1, dklen=64)
-        self._cipher = AESSIV(key)
+        self._cipher = AESSIV(_key(secret))
 
     def token(self, user_id: int) -> str:
         """The customer's token: 32 letters, digits, - and _."""
@@ -48,6 +48,11 @@ class Tokens:
                 f"{token[:80]!r} is no token of this shop: give what stands after token= in the "
                 "unsubscribe link, and check PERSONA_UNSUBSCRIBE_KEY and PERSONA_HOME."
             ) from None
+
+
+@lru_cache(maxsize=1)
+def _key(secret: str) -> bytes:
+    return scrypt(secret.encode(), salt=_PURPOSE[0], n=2**14, r=8, p=1, dklen=64)
 
 
 def load_tokens(settings: Settings) -> Tokens:

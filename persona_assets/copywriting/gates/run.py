@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..brief import Brief, Draft
 from . import duplicates, form, language, others, wording, words
-from .text import sentences, without_products, without_shortened_products
+from .text import product_names, sentences, without_names, without_shortened_products
 
 _REMEMBERED = 50_000
 # The languages of one run have one catalogue.
@@ -69,8 +69,9 @@ class Gates:
 
     def _said(self, draft: Draft, brief: Brief) -> list[str]:
         """What is wrong with the words, product names apart."""
+        names = product_names(brief.products)
         parts = [
-            without_products(part, brief.products)
+            without_names(part, names)
             for part in (draft.subject, draft.preheader, draft.body)
         ]
         found = self._said_in(parts, brief)

@@ -35,11 +35,17 @@ def sentences(text: str) -> list[str]:
     return [piece for piece in _SENTENCE_END.split(text) if piece and not piece.isspace()]
 
 
-def without_products(text: str, products: Iterable[str]) -> str:
-    """`text` with every product name, raw or as displayed, replaced by a blank."""
-    names = {name for raw in products for name in (raw, _shown(raw)) if name and name in text}
-    for name in sorted(names, key=lambda name: (-len(name), name)):
-        text = text.replace(name, f" {BLANK} ")
+def product_names(products: Iterable[str]) -> list[str]:
+    """Every product name, raw and as displayed, those first that could hold another."""
+    names = {name for raw in products for name in (raw, _shown(raw)) if name}
+    return sorted(names, key=lambda name: (-len(name), name))
+
+
+def without_names(text: str, names: Iterable[str]) -> str:
+    """`text` with each of the names replaced by a blank, in their order."""
+    for name in names:
+        if name in text:
+            text = text.replace(name, f" {BLANK} ")
     return text
 
 

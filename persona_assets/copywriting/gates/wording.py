@@ -70,7 +70,8 @@ def invented_offer(sentence: str, words: Words) -> str | None:
 
 def boilerplate(sentence: str, words: Words) -> str | None:
     """A stock phrase of another language."""
-    found = words.stock.search(normalised(sentence))
+    text = normalised(sentence)
+    found = next(filter(None, (stock.search(text) for stock in words.stock)), None)
     return f"boilerplate: {found.group()[:_SHOWN].strip()}" if found else None
 
 

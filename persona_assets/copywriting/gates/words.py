@@ -33,7 +33,7 @@ class Words:
     internal: re.Pattern[str]
     offers: re.Pattern[str]
     average: re.Pattern[str]
-    stock: re.Pattern[str]
+    stock: tuple[re.Pattern[str], ...]
     common: frozenset[str]
     foreign: frozenset[str]
 
@@ -52,10 +52,15 @@ def load(language: str) -> Words:
         internal=re.compile(_anywhere(own["internal"], language)),
         offers=re.compile(_anywhere(own["offers"], language)),
         average=re.compile(_anywhere(own["average"], language)),
-        stock=re.compile("|".join(_anywhere(one["stock"], c) for c, one in others.items())),
+        stock=tuple(map(_stock, others)),
         common=frozenset(own["common"]),
         foreign=frozenset(word for one in others.values() for word in one["common"]),
     )
+
+
+@cache
+def _stock(language: str) -> re.Pattern[str]:
+    return re.compile(_anywhere(_lists(language)["stock"], language))
 
 
 @cache
