@@ -64,8 +64,8 @@ def _backfill(ui: DagsterUI) -> None:
 def _graph(ui: DagsterUI) -> None:
     ui.page.set_viewport_size({"width": 1800, "height": 1000})
     ui.open_graph()
-    left = ui.page.get_by_placeholder("Search and filter assets").bounding_box()["x"] - 50
-    _keep("graph", ui.page, left=left)
+    beside = ui.page.get_by_role("img", name="panel_show_right").last.bounding_box()
+    _keep("graph", ui.page, left=beside["x"] + beside["width"] + 14)
     ui.page.set_viewport_size(SCREEN)
 
 
@@ -115,7 +115,7 @@ def _failure(ui: DagsterUI, settings: Settings) -> None:
 def take_pages(page: Page, reports: Path) -> None:
     """The pictures of the two pages."""
     page.goto((reports / "segments.html").as_uri())
-    page.set_viewport_size({"width": 1160, "height": 1330})
+    page.set_viewport_size({"width": 1160, "height": 1298})
     page.wait_for_function("document.querySelector('#cloud canvas')")
     page.wait_for_load_state("networkidle")
     _keep("segments", page)
