@@ -16,6 +16,7 @@ from persona_assets.definitions import build_warehouse
 from persona_assets.errors import InputError, PersonaError
 from persona_assets.settings import Settings, sender_examples, variable
 from persona_assets.source import check_source, inspect_source, source_folder
+from persona_assets.suppression import read_suppression_list, suppression_file
 from persona_assets.warehouse import DuckDBWarehouse
 
 _SHOWN = 5
@@ -47,6 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
             if settings.warehouse == "bigquery"
             else (_source(settings), _warehouse(settings))
         ),
+        _suppression(settings),
         _writer(settings),
         _sender(settings),
     ]
@@ -97,6 +99,23 @@ def _warehouse(settings: Settings) -> Finding:
     except (PersonaError, duckdb.Error) as error:
         return Finding("warehouse", False, str(error).splitlines()[0])
     return Finding("warehouse", True, f"{file}: {tables} tables in persona")
+
+
+def _suppression(settings: Settings) -> Finding:
+    try:
+        file = suppression_file(settings)
+        rows = len(read_suppression_list(file)) if file else 0
+    except InputError as error:
+        return Finding("suppression", False, str(error))
+    if file:
+        return Finding("suppression", True, f"{file}: {rows:,} rows")
+    looked = (
+        "a source in BigQuery is not looked into for one"
+        if settings.warehouse == "bigquery"
+        else "there is no suppression_list in the source folder"
+    )
+    said = f"no list: PERSONA_SUPPRESSION_LIST is not set, and {looked}"
+    return Finding("suppression", True, said)
 
 
 def _writer(settings: Settings) -> Finding:

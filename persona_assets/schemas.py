@@ -20,7 +20,6 @@ from persona_assets.warehouse.base import Layout
 
 _STRINGS = dt.Array(dt.string)
 _UTC = dt.Timestamp(timezone="UTC")
-_SHOWN = 5
 _ADDRESS = r"^[^@\s]+@[^@\s]+$"
 
 
@@ -52,9 +51,7 @@ class Timestamp(ibis_engine.DataType):
 
 
 def _column(description: str, *, nullable: bool = False, **bounds):
-    return pa.Field(
-        description=description, nullable=nullable, n_failure_cases=_SHOWN, **bounds
-    )
+    return pa.Field(description=description, nullable=nullable, **bounds)
 
 
 class Table(pa.DataFrameModel):

@@ -173,7 +173,8 @@ class Settings(BaseSettings):
     suppression_list: Path | None = Field(
         None,
         description="CSV or Parquet of who must not be written to: email or user_id, reason, "
-        "date; unset: suppression_list in the source folder, if there is one.",
+        "date; unset: suppression_list in the source folder, if there is one, and on BigQuery "
+        "none.",
     )
     consent: bool = Field(
         False,

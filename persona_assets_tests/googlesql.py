@@ -75,6 +75,9 @@ _TEXT_OPTIONS = (*_SHARED, "ground_with_google_search", "model_params", "flatten
 _SCALAR_OPTIONS = ("prompt", "endpoint", "model_params", "output_schema", "connection_id",
                    "request_type")  # fmt: skip
 _RESPONSE = {"full_response": "JSON", "status": "STRING"}
+# https://docs.cloud.google.com/bigquery/docs/reference/standard-sql/bigqueryml-syntax-ai-count-tokens
+_COUNT_TOKENS = ({"input": "STRING", "endpoint": "STRING"},
+                 {"result": "INT64", "full_response": "JSON"})  # fmt: skip
 _GENERATED_TEXT = {"ml_generate_text_result": "JSON", "ml_generate_text_status": "STRING"}
 _EPOCH = date(1970, 1, 1)
 
@@ -107,6 +110,7 @@ def service() -> ZetaSqlLocalService:
 @cache
 def language() -> LanguageOptions:
     """GoogleSQL as BigQuery has it."""
+    service()  # the options ask for the engine, and would have it compiled again
     options = LanguageOptions.maximum_features()
     options.product_mode = ProductMode.PRODUCT_EXTERNAL
     options.supported_statement_kinds = []
@@ -167,7 +171,7 @@ def _with_models(statement: str) -> tuple[str, SimpleCatalog]:
     functions, which give the columns that the statement's own output schema has."""
     if not re.search(r"\b(AI|ML)\.", statement):
         return statement, catalog()
-    functions, relations = [], []
+    functions, relations = [_ai_function("COUNT_TOKENS", *_COUNT_TOKENS)], []
     for call in sqlglot.parse_one(statement, read="bigquery").find_all(
         exp.GenerateTable, exp.GenerateText, exp.AIGenerate
     ):
@@ -230,23 +234,25 @@ def _table_function(name: str, columns: Mapping[str, str]) -> TableValuedFunctio
 
 def _ai_generate(given: Mapping[str, str]) -> Function:
     columns = {**output_schema(given["output_schema"]), **_RESPONSE}
-    answer = TypeFactory.create_struct_type([(n, _named(kind)) for n, kind in columns.items()])
     kinds = {name: "JSON" if name == "model_params" else "STRING" for name in _SCALAR_OPTIONS}
+    return _ai_function("GENERATE", kinds, columns)
+
+
+def _ai_function(
+    name: str, arguments: Mapping[str, str], columns: Mapping[str, str]
+) -> Function:
+    """A function of one text and named options that gives a STRUCT of these columns."""
+    answer = TypeFactory.create_struct_type([(n, _named(kind)) for n, kind in columns.items()])
     fixed = SignatureArgumentKind.ARG_TYPE_FIXED
     return Function(
-        name_path=["GENERATE"],
+        name_path=[name],
         group="AI",
         mode=FunctionEnums.Mode.SCALAR,
         signature=[
             FunctionSignature(
                 argument=[
-                    _argument(
-                        fixed,
-                        type=_named(kind),
-                        argument_name=name,
-                        optional=name != "prompt",
-                    )
-                    for name, kind in kinds.items()
+                    _argument(fixed, type=_named(kind), argument_name=n, optional=place > 0)
+                    for place, (n, kind) in enumerate(arguments.items())
                 ],
                 return_type=FunctionArgumentType(kind=fixed, type=answer, num_occurrences=1),
             )

@@ -20,6 +20,7 @@ from .warehouse.wire import Relay, relay
 
 USAGE = {"prompt_token_count": 400, "candidates_token_count": 150, "thoughts_token_count": 50,
          "total_token_count": 600}  # fmt: skip
+CALLED = ("AI.GENERATE", "AI.COUNT_TOKENS", "ML.GENERATE_TEXT")
 RETRYABLE = "A retryable error occurred: RESOURCE EXHAUSTED error from <remote endpoint>"
 
 
@@ -78,7 +79,7 @@ class RemoteModel:
         configuration = request.get("configuration", {})
         asked = configuration.get("query", {})
         statement = asked.get("query", "")
-        if not any(name in statement for name in ("AI.GENERATE", "ML.GENERATE_TEXT")):
+        if not any(name in statement for name in CALLED):
             return body
         values = {
             given["name"]: given["parameterValue"].get("value")
@@ -97,6 +98,9 @@ class RemoteModel:
                 table.replace(self._relation(table.this, dry))
         for call in [*tree.find_all(exp.AIGenerate)]:
             call.parent.replace(self._value(call, values, dry))
+        for call in [*tree.find_all(exp.Anonymous)]:
+            if call.name == "COUNT_TOKENS":
+                call.parent.replace(_counted(call.expressions[0]))
         return tree.sql("bigquery")
 
     def _say(self, prompts: list[str]) -> list[Said]:
@@ -177,6 +181,14 @@ def remote_model(
         model = RemoteModel(answer, address=running.address, target=emulator)
         running.rewrite = model.rewrite
         yield model, running
+
+
+def _counted(text: exp.Expression) -> exp.Expression:
+    """A token for every four bytes, begun ones too."""
+    size = exp.func("BYTE_LENGTH", text.copy(), dialect="bigquery")
+    tokens = exp.cast(exp.func("CEIL", size / 4), "INT64", dialect="bigquery")
+    return exp.Struct(expressions=[exp.alias_(tokens, "result"),
+                                   exp.alias_(exp.null(), "full_response")])  # fmt: skip
 
 
 def _select(names: list[str], row: Mapping[str, Any]) -> exp.Select:

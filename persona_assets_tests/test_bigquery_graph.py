@@ -5,17 +5,19 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 
-from persona_assets import cli, run, trace
+from persona_assets import cli, run, schemas, trace
+from persona_assets.checks import schema_failures
 from persona_assets.definitions import build_defs, build_warehouse
 from persona_assets.doctor import examine
 from persona_assets.errors import InputError
 from persona_assets.languages import LANGUAGES
 from persona_assets.settings import Settings, load_settings
 from persona_assets.warehouse import DuckDBWarehouse
-from persona_assets_tests.emulator import PROJECT
+from persona_assets_tests.emulator import PROJECT, make_warehouse
 
 from .conftest import CUSTOMERS
 from .warehouse.tables import query
@@ -120,6 +122,27 @@ def test_a_trace_reaches_from_the_email_to_its_orders(finished, emulated):
     (found,) = trace.trace(warehouse, [summary.example], settings)
     assert found["email"]["subject"] and found["numbers"] and found["prompt"]["prompt"]
     assert trace.as_text(found)
+
+
+def test_what_breaks_the_model_of_a_table_is_the_same_as_on_duckdb(
+    finished_home, emulated, tmp_path
+):
+    schema = schemas.arrow_schema(schemas.emails)
+    text = f"SELECT {', '.join(schema.names)} FROM persona.emails ORDER BY user_id LIMIT 4"
+    good = rows(DuckDBWarehouse(finished_home.warehouse_file), text)
+    bad = {"email": "nobody", "language": "it", "subject": "", "attempt": 0, "writer": None}
+    told = []
+    for warehouse in (DuckDBWarehouse(tmp_path / "warehouse.duckdb"), make_warehouse()):
+        batch = pa.RecordBatch.from_pylist([*good, good[0], good[1] | bad], schema=schema)
+        warehouse.replace("emails", schema, [batch])
+        with warehouse.ibis_table("emails") as table:
+            found = schema_failures(schemas.emails, table)
+        told.append([
+            (one.rule, one.count, sorted(one.rows, key=lambda row: row["user_id"]))
+            for one in found
+        ])  # fmt: skip
+    assert told[0] == told[1]
+    assert [count for _, count, _ in told[0]] == [4, 1, 1, 1, 1, 1]
 
 
 def test_no_staging_table_is_left(finished, emulated):

@@ -5,10 +5,12 @@ AI functions, and those only, at their documented columns.
 """
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date
 from itertools import count
+from math import ceil
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -17,9 +19,12 @@ import dagster as dg
 import pytest
 
 from persona_assets import schemas
-from persona_assets.copywriting.bigquery_writer import BigQueryWriter
+from persona_assets.assets.emails import estimate_work
+from persona_assets.copywriting.asking import SYSTEM
+from persona_assets.copywriting.bigquery_writer import COUNTED, BigQueryWriter
 from persona_assets.copywriting.brief import Brief, Draft
-from persona_assets.copywriting.money import Budget, Price
+from persona_assets.copywriting.chat_writer import ChatWriter
+from persona_assets.copywriting.money import Budget, Estimate, Price
 from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs, build_warehouse
 from persona_assets.doctor import _writer
@@ -320,6 +325,40 @@ def test_segments_are_labelled_by_the_model_and_a_bad_label_is_asked_for_again(s
     assert "the label has more than 5 words" in model.prompts[1]
     assert f"connection_id => '{PROJECT}.us.persona'" in model.statements[0]
     assert '"thinking_budget": 0' in model.statements[0]
+
+
+def estimate(settings: Settings, *languages: str) -> Estimate:
+    warehouse = build_warehouse(settings)
+    writer = BigQueryWriter.from_settings(settings, warehouse)
+    return estimate_work(warehouse, writer, languages, "~")
+
+
+def test_before_the_first_email_bigquery_counts_the_tokens_it_will_read(settings, asked):
+    model = asked()
+    found = estimate(settings, "en", "ko")
+    text = "SELECT DISTINCT prompt FROM persona.final_prompts WHERE language IN ('en', 'ko')"
+    prompts = build_warehouse(settings).read(query(text), {})["prompt"].to_pylist()
+    sizes = [len(f"{SYSTEM}\n\n{prompt}".encode()) for prompt in prompts]
+    assert found.calls == len(sizes) < COUNTED
+    assert found.input_tokens == pytest.approx(sum(ceil(size / 4) for size in sizes), abs=2)
+    assert len(model.statements) == 2 and model.prompts == []  # nothing was asked
+    write(settings)
+    counted = len(model.statements)
+    assert estimate(settings, "en").calls > 0
+    assert len(model.statements) == counted  # from now on by what was really read
+
+
+def test_where_tokens_cannot_be_counted_the_estimate_is_from_characters(
+    settings, emulated, caplog
+):
+    caplog.set_level(logging.WARNING)  # the emulator's is higher
+    found = estimate(settings, "en", "ko")
+    chat = settings.model_copy(update={"writer": "chat", "openai_base_url": "http://127.0.0.1:9"})
+    warehouse = build_warehouse(settings)
+    wanted = estimate_work(warehouse, ChatWriter.from_settings(chat), ["en", "ko"], "~")
+    assert found == wanted and found.input_tokens > 0
+    (said,) = [one for one in caplog.messages if "AI.COUNT_TOKENS" in one]
+    assert "sql/generate/prompt_tokens.sql" in said
 
 
 # The writer alone

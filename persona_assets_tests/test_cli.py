@@ -346,6 +346,7 @@ def test_doctor_on_a_fresh_machine_finds_all_well_and_makes_nothing(tmp_path):
     assert findings["home"][1] == f"{tmp_path}/.persona, made by the first run"
     assert findings["source"][1].startswith("the sample shop, 10,000 customers")
     assert "not there yet: `persona run` makes it" in findings["warehouse"][1]
+    assert findings["suppression"][1].startswith("no list: PERSONA_SUPPRESSION_LIST is not set")
     assert "PERSONA_POSTAL_ADDRESS" in findings["sender"][1]
     assert list(tmp_path.iterdir()) == []
 

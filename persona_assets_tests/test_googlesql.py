@@ -36,9 +36,11 @@ MODEL = {
 GENERATION = {
     "connection": "project.us.persona",
     "endpoint": "gemini-2.5-flash",
+    "instructions": "Write an e-mail.",
     "max_output_tokens": 1_000,
     "model_params": Json(generation_config={"temperature": 0.7}),
     "prompt": "Name this segment.",
+    "prompts": 100,
     "temperature": 0.7,
 }
 VALUES = PARAMETERS | MODEL | GENERATION
@@ -113,6 +115,9 @@ def _googlesql_type(kind: pa.DataType) -> str:
         ("generate/segment_label", "answer.tone", "answer.mood", "mood"),
         ("generate/segment_label", "'label STRING", "'labels STRING", "label"),
         ("generate/segment_label", "endpoint =>", "model =>", "option: model"),
+        ("generate/prompt_tokens", ").result", ").tokens", "tokens"),
+        ("generate/prompt_tokens", "endpoint =>", "model =>", "model"),
+        ("generate/prompt_tokens", ").result AS", ") AS", "SUM"),
     ],
 )
 def test_a_file_that_is_broken_is_caught(name, right, wrong, said):
@@ -132,9 +137,10 @@ def test_what_a_model_is_asked_for_comes_back_in_the_columns_that_are_read(name)
 def test_what_is_sent_to_a_model_has_its_options_as_constants(sent):
     for name in GENERATED:
         asked = read_query(name)
-        settled = asked.settled({n: v for n, v in values_of(asked).items() if n != "prompt"})
+        given = {"instructions", "language", "prompt", "prompts"}
+        settled = asked.settled({n: v for n, v in values_of(asked).items() if n not in given})
         text = sent.text(settled)
-        assert settled.parameters() <= {"prompt"} and "PARSE_JSON" not in text
+        assert settled.parameters() <= given and "PARSE_JSON" not in text
         assert analyze(text, values_of(settled)) == analyze(asked.text, values_of(asked))
 
 

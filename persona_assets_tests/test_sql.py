@@ -125,7 +125,7 @@ def test_a_file_reads_the_two_datasets_and_their_known_tables_only(name):
     ours = {model.__name__ for model in MODELS} - SOURCES
     known = {(SOURCE_DATASET, table) for table in SOURCES} | {(OUR_DATASET, t) for t in ours}
     if name in GENERATED:
-        known = {(OUR_DATASET, "asked")}
+        known = {(OUR_DATASET, "asked"), (OUR_DATASET, "final_prompts")}
     assert query.tables() <= known
     assert query.tables() or name == "generate/segment_label"
     within = {cte.alias for cte in query.tree.find_all(exp.CTE)}

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from persona_assets import run
+from persona_assets import doctor, run
+from persona_assets.doctor import examine
 from persona_assets.errors import InputError
 from persona_assets.settings import load_settings
 from persona_assets.suppression import read_suppression_list, suppression_file
@@ -30,6 +31,11 @@ def written(tmp_path):
 
 def row(user_id=None, email=None, reason="not given", since=None):
     return {"user_id": user_id, "email": email, "reason": reason, "since": since}
+
+
+def said_by_the_doctor(**given) -> tuple[bool, str]:
+    (found,) = (one for one in examine(load_settings(**given)) if one.what == "suppression")
+    return found.ok, found.said
 
 
 @pytest.mark.parametrize(
@@ -146,3 +152,20 @@ def test_the_holdout_gets_no_email(tmp_path, make_source):
     summary = run.run(settings, ["es"], None)
     assert 5 < 60 - summary.emails_total < 35
     assert summary.left_out == 0
+
+
+def test_the_doctor_reads_the_list_and_says_where_it_found_none(written, make_source):
+    source = make_source()
+    assert said_by_the_doctor(source=source)[1].endswith("suppression_list in the source folder")
+    (source / "suppression_list.csv").write_text("user_id\n7\n8\n")
+    assert said_by_the_doctor(source=source) == (True, f"{source}/suppression_list.csv: 2 rows")
+    broken = written("user_id\nseven\n")
+    fine, said = said_by_the_doctor(source=source, suppression_list=broken)
+    assert not fine and said.startswith(f"The suppression list {broken}: row 1")
+
+
+def test_the_doctor_says_that_a_source_in_bigquery_holds_no_list(monkeypatch):
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", "http://127.0.0.1:9")
+    monkeypatch.setattr(doctor, "_HURRY", {"request_seconds": 0.1, "patience_seconds": 0.1})
+    fine, said = said_by_the_doctor(warehouse="bigquery", bigquery_project="p")
+    assert fine and "a source in BigQuery is not looked into" in said

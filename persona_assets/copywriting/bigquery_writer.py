@@ -35,6 +35,7 @@ ANSWERS = pa.schema(
         ("status", pa.string()),
     ]
 )
+COUNTED = 1_000  # prompts whose tokens are counted for an estimate
 _READ = 1_000
 _FAILURES = 10
 _SAID = 200
@@ -68,6 +69,7 @@ class BigQueryWriter:
         self.max_tokens = max_tokens
         self.chunk = chunk
         self._query = _query(function, model, temperature, max_tokens)
+        self._counted: dict[str, float | None] = {}
         decisive = [CODE_VERSION, SYSTEM, function, temperature, max_tokens]
         digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
         self.name = f"bigquery:{model}:{digest[:8]}"
@@ -120,8 +122,27 @@ class BigQueryWriter:
 
     def estimate(self, work: Work) -> Estimate:
         """What writing the work will take. What the model thinks, where it cannot be told not to,
-        is counted once it has written in the language."""
+        is counted once it has written in the language; until then BigQuery counts what it will
+        read, in a sample of the prompts."""
+        if work.calls and work.input_tokens_per_character is None:
+            counted = self._tokens_per_character(work.language)
+            work = replace(work, input_tokens_per_character=counted)
         return estimate_calls(work, self.model, self.price)
+
+    def _tokens_per_character(self, language: str) -> float | None:
+        """By AI.COUNT_TOKENS, once per language; None where that is refused, in all of them."""
+        if language not in self._counted and None not in self._counted.values():
+            values = {"instructions": f"{SYSTEM}\n\n", "language": language, "prompts": COUNTED}
+            counts = read_query("generate/prompt_tokens").settled({"endpoint": self.model})
+            try:
+                (row,) = self.warehouse.read(counts, values).to_pylist()
+                said = "it gave no count"
+            except PersonaError as error:
+                row, said = {"tokens_per_character": None}, str(error)
+            self._counted[language] = row["tokens_per_character"]
+            if self._counted[language] is None:
+                _log.warning("Tokens are estimated from characters, not AI.COUNT_TOKENS: %s", said)
+        return self._counted.get(language)
 
     def prompt(self, brief: Brief) -> str:
         """What the model is told."""

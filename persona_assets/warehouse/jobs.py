@@ -82,10 +82,9 @@ class Jobs:
         self.request_seconds = request_seconds
         self.patience_seconds = patience_seconds
         self.job_seconds = job_seconds
-        self.retry = bigquery.DEFAULT_RETRY.with_timeout(patience_seconds)
-        self._job_retry = retry.Retry(
-            predicate=_passes, initial=min(1, patience_seconds / 10), timeout=patience_seconds
-        )
+        delays = {"initial": min(1, patience_seconds / 10)}
+        self.retry = bigquery.DEFAULT_RETRY.with_timeout(patience_seconds).with_delay(**delays)
+        self._job_retry = retry.Retry(predicate=_passes, timeout=patience_seconds, **delays)
 
     @cached_property
     def client(self) -> bigquery.Client:

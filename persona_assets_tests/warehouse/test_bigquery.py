@@ -35,10 +35,11 @@ def wire(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def filled(wire: Relay) -> Any:
     """A warehouse behind the relay with the table t, which soon loses its patience."""
-    warehouse = make_warehouse(**QUICK)
-    warehouse.uploads = 1
-    warehouse.replace("t", SCHEMA, [batch(row(1), row(2), row(3, "de"))])
+    patient = make_warehouse()
+    patient.replace("t", SCHEMA, [batch(row(1), row(2), row(3, "de"))])
     wire.seen.clear()
+    warehouse = make_warehouse(patient.place.split(".")[1], **QUICK)
+    warehouse.uploads = 1
     return warehouse
 
 
