@@ -64,8 +64,8 @@ def _backfill(ui: DagsterUI) -> None:
 def _graph(ui: DagsterUI) -> None:
     ui.page.set_viewport_size({"width": 1800, "height": 1000})
     ui.open_graph()
-    beside = ui.page.get_by_role("img", name="panel_show_right").last.bounding_box()
-    _keep("graph", ui.page, left=beside["x"] + beside["width"] + 14)
+    shown = ui.page.get_by_role("img", name="panel_show_right").last.bounding_box()
+    _keep("graph", ui.page, left=shown["x"] + shown["width"] + 14)
     ui.page.set_viewport_size(SCREEN)
 
 
