@@ -62,8 +62,9 @@ def _backfill(ui: DagsterUI) -> None:
 
 
 def _graph(ui: DagsterUI) -> None:
-    ui.page.set_viewport_size({"width": 1800, "height": 1000})
+    ui.page.set_viewport_size({"width": 1800, "height": 1130})
     ui.open_graph()
+    ui.page.get_by_role("img", name="zoom_out").click()  # from under the controls on the right
     shown = ui.page.get_by_role("img", name="panel_show_right").last.bounding_box()
     _keep("graph", ui.page, left=shown["x"] + shown["width"] + 14)
     ui.page.set_viewport_size(SCREEN)
