@@ -251,7 +251,8 @@ def _claim_check(claim: str, asset: str, blocking: bool = True) -> Any:
     comment = " ".join(
         line.removeprefix("-- ") for line in query.text.splitlines() if line.startswith("-- ")
     )
-    return _check(asset, claim, f"There are none of: {comment}", evaluate, blocking)
+    said = f"There must be none of these: {comment[0].lower()}{comment[1:]}"
+    return _check(asset, claim, said, evaluate, blocking)
 
 
 def build_checks() -> list[Any]:

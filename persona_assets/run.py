@@ -232,11 +232,14 @@ def _seconds(results: list[dg.ExecuteInProcessResult]) -> dict[str, float]:
     """Seconds by step, the checks of all assets together, the partitions of one asset too."""
     spent: dict[str, float] = {}
     for result in results:
-        checks = {
-            event.step_key
-            for event in result.all_events
-            if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        steps = {
+            of: {event.step_key for event in result.all_events if event.event_type is of}
+            for of in (
+                dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+                dg.DagsterEventType.ASSET_MATERIALIZATION,
+            )
         }
+        checks = set.difference(*steps.values())  # the source is loaded and checked in one
         for event in result.all_events:
             if event.is_step_success:
                 name = "checks" if event.step_key in checks else event.step_key

@@ -14,7 +14,8 @@ MOST_TOKENS = 8_192  # that BigQuery's functions let one answer have
 SENDER = ("shop_name", "shop_url", "postal_address", "logo_url", "unsubscribe_url")
 # One run at a time, so that each finds the tables as of one moment, and what a backfill or a
 # sensor asks for waits in a queue. Where max_concurrent_runs is raised, the pool `emails` still
-# says how many languages are written at a time (Deployment, Concurrency in the Dagster UI).
+# says how many languages are written at a time (Deployment, Concurrency in the Dagster UI). The
+# queue is looked at often: between two languages of a backfill nobody waits for it.
 _DAGSTER_YAML = """\
 telemetry:
   enabled: false
@@ -26,6 +27,11 @@ concurrency:
   pools:
     granularity: run
     default_limit: 1
+run_coordinator:
+  module: dagster
+  class: QueuedRunCoordinator
+  config:
+    dequeue_interval_seconds: 2
 """
 
 

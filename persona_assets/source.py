@@ -142,23 +142,34 @@ def file_state(file: Path) -> str:
     return f"{file.name} {found.st_size} {found.st_mtime_ns}"
 
 
+class SourceRefused(InputError):
+    """A folder that cannot be loaded. problems: by table, a line for each."""
+
+    def __init__(self, problems: dict[str, list[str]]) -> None:
+        super().__init__("\n".join(chain.from_iterable(problems.values())))
+        self.problems = problems
+
+
 def inspect_source(folder: Path, consent: bool = False) -> list[SourceTable]:
     """Read every table of the folder through once and give back how to load it.
 
     consent: whether users must have a column marketing_consent; otherwise it is left NULL.
-    Raises InputError, one line per problem, naming file, table and column: a table, a column or
+    Raises SourceRefused, one line per problem, naming file, table and column: a table, a column or
     its values missing; a type that cannot be read; a key twice; an empty table.
     """
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {}
     tables = []
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for model in SOURCES:
-            table = _inspect(connection, folder, model, consent, problems)
+            found: list[str] = []
+            table = _inspect(connection, folder, model, consent, found)
             if table is not None:
                 tables.append(table)
+            if found:
+                problems[model.__name__] = found
     if problems:
-        raise InputError("\n".join(problems))
+        raise SourceRefused(problems)
     return tables
 
 

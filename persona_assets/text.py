@@ -40,6 +40,6 @@ def as_quote(text: str) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         value = f"{value:,.4g}" if abs(value) < 1 else f"{value:,.2f}"
-    text = " ".join(mask(str(value)).split())
+    text = " ".join(mask("NULL" if value is None else str(value)).split())
     text = text if len(text) <= 80 else text[:79] + "…"
     return html.escape(text).replace("|", "\\|").replace("`", "&#96;")

@@ -3,11 +3,10 @@
 from datetime import date
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from persona_assets import schemas
 from persona_assets.assets.tables import described, materialized
-from persona_assets.errors import InputError
 from persona_assets.failures import asset
 from persona_assets.settings import Settings
 from persona_assets.text import as_markdown
@@ -24,6 +23,15 @@ class BehaviourConfig(dg.Config):
         description="YYYY-MM-DD; unset: PERSONA_AS_OF, or else the day of the newest order.",
     )
 
+    @field_validator("as_of")
+    @classmethod
+    def _is_a_day(cls, text: str | None) -> str | None:
+        try:
+            date.fromisoformat(text or "2000-01-01")
+        except ValueError:
+            raise ValueError("give a date as YYYY-MM-DD") from None
+        return text
+
 
 @asset(**described(schemas.parametric, GROUP, query="parametric"))
 def parametric(
@@ -31,7 +39,8 @@ def parametric(
     settings: dg.ResourceParam[Settings],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult:
-    as_of = _day(config.as_of) or settings.as_of or _newest_order(warehouse)
+    given = date.fromisoformat(config.as_of) if config.as_of else settings.as_of
+    as_of = given or _newest_order(warehouse)
     receipt = warehouse.create(
         "parametric",
         read_query("parametric"),
@@ -49,15 +58,6 @@ def parametric(
             "oddity_counts": {row["oddity"]: int(row["amount"]) for row in oddities},
         },
     )
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InputError(f"as_of is {text!r}: give a date as YYYY-MM-DD.") from None
 
 
 def _newest_order(warehouse: Warehouse) -> date:

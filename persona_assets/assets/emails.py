@@ -28,7 +28,7 @@ from persona_assets.copywriting.writer import ATTEMPTS, Writer
 from persona_assets.failures import asset
 from persona_assets.languages import LANGUAGES
 from persona_assets.lineage import column_sources
-from persona_assets.partitions import LANGUAGE_PARTITIONS
+from persona_assets.partitions import LANGUAGE_PARTITIONS, Languages
 from persona_assets.settings import Settings
 from persona_assets.text import as_markdown, as_quote
 from persona_assets.warehouse import Warehouse, read_query
@@ -55,7 +55,7 @@ class EmailsConfig(dg.Config):
         description="At most so many e-mails, 1 or more, over all of `languages`, picked by hash; "
         "unset: every customer with an address.",
     )
-    languages: list[str] = Field(
+    languages: Languages = Field(
         default=[*LANGUAGES], description="The languages that `customers` is counted over."
     )
 

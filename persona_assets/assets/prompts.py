@@ -16,16 +16,23 @@ class PromptsConfig(dg.Config):
     """Where one stage of a customer's life ends and the next begins, and who is held out."""
 
     new_months: float = Field(
-        default=3, gt=0, description="A first order this recent makes a new customer."
+        default=3,
+        gt=0,
+        description="A first order this recent makes a new customer. Months, more than 0.",
     )
     active_months: float = Field(
-        default=6, gt=0, description="Without an order for longer, a customer is slipping away."
+        default=6,
+        gt=0,
+        description="Without an order for longer, a customer is slipping away. Months, more than "
+        "0.",
     )
     lapsed_months: float = Field(
-        default=12, gt=0, description="Without an order for longer, a customer is long gone."
+        default=12,
+        gt=0,
+        description="Without an order for longer, a customer is long gone. Months, more than 0.",
     )
     loyal_orders: int = Field(
-        default=3, ge=2, description="So many orders make a loyal customer."
+        default=3, ge=2, description="So many orders, 2 or more, make a loyal customer."
     )
     holdout: float | None = Field(
         default=None,

@@ -114,6 +114,7 @@ def _written(file: Path, page: str, shown: dict[str, int]) -> dg.MaterializeResu
     os.chmod(temporary.name, 0o644)
     os.replace(temporary.name, file)
     return dg.MaterializeResult(
-        metadata={"page": dg.MetadataValue.url(file.resolve().as_uri()), **shown},
+        # No link: a browser opens no file from a page of the Dagster UI.
+        metadata={"page": dg.MetadataValue.path(str(file.resolve())), **shown},
         data_version=dg.DataVersion(hashlib.sha256(page.encode()).hexdigest()[:16]),
     )

@@ -180,7 +180,7 @@ def segment_labels(
             for column in ("segment_label", "designation")
             if settings.labels != "hand_on"
         },
-        extra={"labels": dg.MetadataValue.md(as_markdown(rows))},
+        extra={"preview": dg.MetadataValue.md(as_markdown(rows))},  # all of them
     )
 
 

@@ -18,6 +18,7 @@ from persona_assets.languages import countries as all_countries
 from persona_assets.settings import Settings
 from persona_assets.source import (
     SOURCE_STATE,
+    SourceRefused,
     file_state,
     inspect_source,
     source_folder,
@@ -28,6 +29,7 @@ from persona_assets.warehouse import Warehouse, read_query
 from persona_assets.warehouse.base import SOURCE_DATASET
 
 GROUP = "source"
+LOADABLE = "can_be_loaded"
 _BATCH = 50_000
 
 
@@ -48,7 +50,21 @@ def _specs(kind: str, skippable: bool) -> list[dg.AssetSpec]:
     ]
 
 
-@dg.multi_asset(name="sources", can_subset=True, specs=_specs("parquet", skippable=True))
+@dg.multi_asset(
+    name="sources",
+    can_subset=True,
+    specs=_specs("parquet", skippable=True),
+    check_specs=[
+        dg.AssetCheckSpec(
+            LOADABLE,
+            asset=model.__name__,
+            blocking=True,
+            description="Its file is there, has every column that is needed, in a type that can be "
+            "read, and no key twice. If not, none of the five is loaded: they stay as they were.",
+        )
+        for model in schemas.SOURCES
+    ],
+)
 @told
 def sources(
     context: dg.AssetExecutionContext,
@@ -56,9 +72,15 @@ def sources(
     warehouse: dg.ResourceParam[Warehouse],
 ):
     """Load the selected source tables, all or none of them."""
-    folder = source_folder(settings)
-    tables = {table.name: table for table in inspect_source(folder, settings.consent)}
     selected = {key.to_user_string() for key in context.selected_asset_keys}
+    checked = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
+    try:
+        found = inspect_source(source_folder(settings), settings.consent)
+    except SourceRefused as refused:
+        for name in sorted(checked):
+            yield _loadable(name, refused.problems.get(name, []))
+        raise
+    tables = {table.name: table for table in found}
     # Taken first: a file that changes meanwhile is seen as changed.
     states = {name: file_state(tables[name].file) for name in selected}
     loaded = warehouse.load(
@@ -78,6 +100,17 @@ def sources(
                     SOURCE_STATE: states[name],
                 },
             )
+        if name in checked:
+            yield _loadable(name, [])
+
+
+def _loadable(name: str, problems: list[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=name,
+        check_name=LOADABLE,
+        passed=not problems,
+        description="\n".join(problems) or None,
+    )
 
 
 def observe_sources() -> dg.AssetsDefinition:

@@ -6,8 +6,9 @@ from enum import Enum
 import dagster as dg
 from pydantic import Field
 
-from persona_assets.failures import told
+from persona_assets.failures import bounded, told
 from persona_assets.languages import LANGUAGES
+from persona_assets.partitions import Languages
 from persona_assets.settings import Settings
 from persona_assets.warehouse import Warehouse
 
@@ -25,12 +26,13 @@ class ExportConfig(dg.Config):
         description="eml: a message each; jsonl: an object per line; csv: for mail platforms; "
         "listmonk: subscribers and transactional mails; ses: requests for Amazon SES.",
     )
-    languages: list[str] = Field([*LANGUAGES], description="The languages to export.")
+    languages: Languages = Field([*LANGUAGES], description="The languages to export.")
     template_id: int | None = Field(
         None, ge=1, description="Number of listmonk's transactional template, for listmonk."
     )
 
 
+@bounded
 @dg.op
 @told
 def export_emails(

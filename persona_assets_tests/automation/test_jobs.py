@@ -2,15 +2,18 @@
 
 import dagster as dg
 import pytest
+from dagster_graphql.client.query import LAUNCH_PIPELINE_EXECUTION_MUTATION
+from dagster_graphql.test.utils import execute_dagster_graphql
 from filelock import FileLock
-from pydantic import ValidationError
 
-from persona_assets import run
+from persona_assets import run, schemas
 from persona_assets.assets.emails import emails
 from persona_assets.definitions import build_defs
 from persona_assets.errors import InputError, PersonaError, WarehouseBusy
 from persona_assets.failures import told, told_error
 from persona_assets.languages import LANGUAGES
+
+from .work import change, one_customer_twice, rows
 
 NUMBERS = ["cost_usd", "drafts_refused", "drafts_written", "dagster/partition_row_count",
            "query_seconds"]  # fmt: skip
@@ -65,6 +68,20 @@ def test_bad_input_is_a_short_failure_with_the_message(home, tmp_path):
     found = failure_of(done)
     assert found.description.startswith(f"The source {tmp_path / 'nowhere'} is not a folder")
     assert found.metadata["message"].value == found.description
+
+
+def test_a_refused_source_is_said_on_its_table_and_what_was_loaded_stays(shop_home):
+    loaded = rows(shop_home, "SELECT COUNT(*) FROM thelook_ecommerce.users")
+    change(shop_home, "users", one_customer_twice)
+    done = execute(build_defs(shop_home), "load_source", raise_on_error=False)
+    checks = [c for c in done.get_asset_check_evaluations() if c.check_name == "can_be_loaded"]
+    found = {check.asset_key.to_user_string(): check for check in checks}
+    assert {*found} == {model.__name__ for model in schemas.SOURCES}
+    assert {name for name, check in found.items() if not check.passed} == {"users"}
+    said = "users.parquet: table users, column id: 1 value(s) more than once, such as 2."
+    assert found["users"].description == failure_of(done).description
+    assert found["users"].description.endswith(said)
+    assert rows(shop_home, "SELECT COUNT(*) FROM thelook_ecommerce.users") == loaded
 
 
 def test_a_check_that_cannot_be_made_says_why(home, tmp_path):
@@ -138,18 +155,45 @@ def test_the_launchpad_says_what_each_option_means(definitions, job, node, optio
 
 
 @pytest.mark.parametrize(
-    ("name", "given"),
-    [("emails", {"customers": 0}), ("centroids", {"k": 21}), ("final_prompts", {"holdout": 0.6})],
-)
-def test_an_option_out_of_bounds_is_refused(definitions, name, given):
-    job = definitions.resolve_implicit_global_asset_job_def()
-    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(ValidationError):
-        job.execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(name)],
-            partition_key="fr" if name == "emails" else None,
-            run_config={"ops": {name: {"config": given}}},
-        )
+    ("job", "node", "given", "said"),
+    [
+        ("write_emails", "emails", {"customers": 0}, "customers of emails is 0: it should be "
+         "greater than or equal to 1."),
+        ("write_emails", "emails", {"languages": ["fr", "xx"]}, "languages of emails is ['fr', "
+         "'xx']: 'xx' is not one of ar, de, en"),
+        ("segments", "centroids", {"k": 21}, "k of centroids is 21: it should be less than or "
+         "equal to 20."),
+        ("refresh", "final_prompts", {"holdout": 0.6}, "holdout of final_prompts is 0.6: it "
+         "should be less than or equal to 0.5."),
+        ("refresh", "parametric", {"as_of": "1.2.2024"}, "as_of of parametric is '1.2.2024': give "
+         "a date as YYYY-MM-DD."),
+        ("export", "export_emails", {"template_id": 0}, "template_id of export_emails is 0: it "
+         "should be greater than or equal to 1."),
+    ],
+)  # fmt: skip
+def test_an_option_out_of_bounds_is_refused_before_there_is_a_run(
+    watch, instance, job, node, given, said
+):
+    runs = instance.get_runs_count()
+    launched = execute_dagster_graphql(
+        watch().context.create_request_context(),
+        LAUNCH_PIPELINE_EXECUTION_MUTATION,
+        {
+            "executionParams": {
+                "selector": {
+                    "repositoryLocationName": "persona_assets",
+                    "repositoryName": "__repository__",
+                    "pipelineName": job,
+                },
+                "mode": "default",
+                "runConfigData": {"ops": {node: {"config": given}}},
+            }
+        },
+    )
+    answer = launched.data["launchPipelineExecution"]
+    assert answer["__typename"] == "PythonError"
+    assert f"The option {said}" in answer["message"]
+    assert instance.get_runs_count() == runs
 
 
 def test_a_run_that_was_killed_does_not_block_the_queue_of_the_dagster_ui(home, monkeypatch):

@@ -35,6 +35,16 @@ def one_more_product(products: pa.Table) -> pa.Table:
     return pa.concat_tables([products, pa.Table.from_pylist([new], schema=products.schema)])
 
 
+def one_customer_twice(users: pa.Table) -> pa.Table:
+    return pa.concat_tables([users, users.slice(1, 1)])
+
+
+def one_more_customer(users: pa.Table) -> pa.Table:
+    newest = users.slice(users.num_rows - 1).to_pylist()[0]
+    new = newest | {"id": newest["id"] + 1, "email": "newcomer@example.org"}
+    return pa.concat_tables([users, pa.Table.from_pylist([new], schema=users.schema)])
+
+
 def rows(settings: Settings, query: str, *parameters) -> list[tuple]:
     with closing(duckdb.connect(settings.warehouse_file)) as connection:
         return connection.execute(query, parameters).fetchall()

@@ -155,7 +155,8 @@ class DagsterUI:
     def materialize(self, languages: Iterable[str] | None = None) -> None:
         """Press the page's button and launch; languages: which, where the dialog asks; no one in
         particular: all of them. Ends on the page of the run or of the backfill."""
-        self.page.get_by_role("button", name=re.compile("Materialize( all)?…?$")).first.click()
+        # On the tab Lineage the first is for the asset alone, and the last for all that is drawn.
+        self.page.get_by_role("button", name=re.compile("Materialize( all)?…?$")).last.click()
         dialog = self.page.get_by_role("dialog").filter(has_text="Partition selection")
         launched = self.page.get_by_role("link", name="View", exact=True)
         dialog.or_(launched).first.wait_for()
