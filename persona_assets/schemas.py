@@ -351,7 +351,7 @@ class drafts(Table):
 
 
 class emails(Table):
-    """The e-mails, one per customer, partitioned by language, each with its papers."""
+    """The e-mails, one per customer, partitioned by language, each with what it was made from."""
 
     user_id: int = _column("Customer.")
     email: str = _column("Address that the e-mail goes to.", str_matches=_ADDRESS)
