@@ -271,8 +271,8 @@ def as_text(summary: Summary) -> str:
             f"  {LANGUAGES[language]:<12}{count:>9,}"
             for language, count in summary.emails.items()
         ),
-        f"  {summary.drafts_written:,} drafts were new; customers with the same prompt share one",
-        *(f"  {amount:,} {said}" for amount, said in _remarks(summary) if amount),
+        f"  New drafts: {summary.drafts_written:,} (customers with the same prompt share one)",
+        *(f"  {said}: {amount:,}" for said, amount in _remarks(summary) if amount),
         *([f"  {summary.cost_usd:,.4f} USD spent"] if summary.cost_usd else []),
         "",
         f"Checks     {summary.checks_passed} passed",
@@ -290,11 +290,11 @@ def as_text(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _remarks(summary: Summary) -> list[tuple[int, str]]:
+def _remarks(summary: Summary) -> list[tuple[str, int]]:
     return [
-        (summary.drafts_refused, "drafts were refused by the gates"),
-        (summary.from_templates, "customers got the templates: every draft was refused"),
-        (summary.left_out, "customers left out: every draft was refused"),
+        ("Drafts refused by the gates", summary.drafts_refused),
+        ("Customers who got the templates, every draft refused", summary.from_templates),
+        ("Customers left out, every draft refused", summary.left_out),
     ]
 
 
