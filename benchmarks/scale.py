@@ -127,12 +127,8 @@ def _writes(shop: Shop, report) -> None:
     _row("emails, first run", first)
     _row("emails, every later run", again)
     report("emails_merge_per_customer", again, "bytes")
-    keys = shop.bytes_of("drafts", {*schemas.key(schemas.drafts)})
+    _row("drafts, first run", shop.bytes_of("drafts"))
     lots = [max(1.0, size * shop.rows["drafts"] / BATCH) for size in SIZES]
-    # Each lot reads the keys that are there: half of the last ones on average.
-    billed = [lot * size * keys / 2 + size * shop.bytes_of("drafts")
-              for lot, size in zip(lots, SIZES, strict=True)]  # fmt: skip
-    print(f"{'drafts, first run':<28}" + "".join(_cell(one) for one in billed))
     print(f"{'  lots of drafts':<28}" + "".join(f"{lot:>24,.0f}" for lot in lots))
 
 

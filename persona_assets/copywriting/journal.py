@@ -19,13 +19,18 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Journal:
-    """Rows of drafts as JSON lines in the files of a folder, which one process at a time uses."""
+    """Rows of drafts as JSON lines in the files of a folder, which one process at a time uses.
+
+    certain: the rows were added since they were last taken, so that nobody can have saved them;
+    not so those that a run which was killed or failed has left behind.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._adding = threading.Lock()
         self._file: TextIO | None = None
         self._number = 0
+        self.certain = False
 
     @classmethod
     @contextmanager
@@ -65,9 +70,15 @@ class Journal:
         """Every row that is in the journal now; when the block ends well, they leave it."""
         self._close()
         files = sorted(self._folder.glob("*.jsonl"))
-        yield [row for file in files for row in _rows(file)]
-        for file in files:
-            file.unlink()
+        rows = [row for file in files for row in _rows(file)]
+        try:
+            yield rows
+            for file in files:
+                file.unlink()
+        except BaseException:
+            self.certain = False
+            raise
+        self.certain = True
 
     def _close(self) -> None:
         with self._adding:
