@@ -29,13 +29,13 @@ from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs, build_warehouse
 from persona_assets.doctor import _writer
 from persona_assets.errors import PersonaError
-from persona_assets.failures import told_error
 from persona_assets.settings import Settings, load_settings
 from persona_assets.warehouse import DuckDBWarehouse
 from persona_assets.warehouse.bigquery import BigQueryWarehouse
 
 from .copywriting.samples import brief as sample
 from .emulator import PROJECT, make_warehouse
+from .english import write_english
 from .remote_model import RETRYABLE, RemoteModel, Said, remote_model
 from .test_drafts import letter
 from .warehouse.tables import query
@@ -126,26 +126,7 @@ def write(
     warehouse = build_warehouse(settings)
     writer = BigQueryWriter.from_settings(settings, warehouse)
     writer.chunk = chunk
-    job = build_defs(
-        settings, warehouse=warehouse, writer=writer
-    ).resolve_implicit_global_asset_job_def()
-    audience = {"customers": customers, "languages": ["en"]}
-    with dg.DagsterInstance.ephemeral() as instance:
-        try:
-            done = job.execute_in_process(
-                instance=instance,
-                asset_selection=[dg.AssetKey("emails")],
-                partition_key="en",
-                run_config={"ops": {"emails": {"config": audience}}},
-            )
-        except dg.Failure as failure:
-            raise told_error(failure) from None
-    (made,) = done.get_asset_materialization_events()
-    metadata = made.step_materialization_data.materialization.metadata
-    return SimpleNamespace(
-        published=metadata["dagster/partition_row_count"].value,
-        **{name: value.value for name, value in metadata.items() if name.isidentifier()},
-    )
+    return write_english(build_defs(settings, warehouse=warehouse, writer=writer), customers)
 
 
 def drafts(settings: Settings) -> list[dict[str, Any]]:

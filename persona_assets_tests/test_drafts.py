@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from types import SimpleNamespace
 
-import dagster as dg
 import duckdb
 import pyarrow as pa
 import pytest
@@ -23,11 +22,11 @@ from persona_assets.assets.emails import estimate_work
 from persona_assets.copywriting.writer import ATTEMPTS
 from persona_assets.definitions import build_defs
 from persona_assets.errors import PersonaError
-from persona_assets.failures import told_error
 from persona_assets.settings import Settings
 from persona_assets.warehouse import DuckDBWarehouse
 
 from .chat_server import Answer, Call, chat_server
+from .english import write_english
 from .test_graph import changed_source
 
 CUSTOMERS = 12
@@ -96,28 +95,7 @@ def write(
 ) -> SimpleNamespace:
     """Materialize the English e-mails, after the assets `before` them; what was shown of them."""
     asked = settings.model_copy(update={"openai_base_url": url, **changes})
-    job = build_defs(asked).resolve_implicit_global_asset_job_def()
-    audience = {"customers": customers, "languages": ["en"]}
-    with dg.DagsterInstance.ephemeral() as instance:
-        if before:
-            job.execute_in_process(
-                instance=instance, asset_selection=[dg.AssetKey(name) for name in before]
-            )
-        try:
-            done = job.execute_in_process(
-                instance=instance,
-                asset_selection=[dg.AssetKey("emails")],
-                partition_key="en",
-                run_config={"ops": {"emails": {"config": audience}}},
-            )
-        except dg.Failure as failure:
-            raise told_error(failure) from None
-    (made,) = done.get_asset_materialization_events()
-    metadata = made.step_materialization_data.materialization.metadata
-    return SimpleNamespace(
-        published=metadata["dagster/partition_row_count"].value,
-        **{name: value.value for name, value in metadata.items() if name.isidentifier()},
-    )
+    return write_english(build_defs(asked), customers, before)
 
 
 def rows(settings: Settings, query: str, *parameters) -> list[tuple]:
