@@ -60,13 +60,13 @@ class BoundedClient(openai.DefaultHttpxClient):
         finally:
             response.close()
         self._counts.unanswered -= 1
-        headers = [
-            (name, value)
-            for name, value in response.headers.multi_items()
-            if name.lower() not in {"content-encoding", "content-length", "transfer-encoding"}
-        ]
+        for name in ("content-encoding", "content-length", "transfer-encoding"):
+            response.headers.pop(name, None)
         return type(response)(
-            response.status_code, headers=headers, content=b"".join(parts), request=request
+            response.status_code,
+            headers=response.headers,
+            content=b"".join(parts),
+            request=request,
         )
 
 
