@@ -165,7 +165,7 @@ class DuckDBWarehouse:
                     rows = _count(connection, table)
                 else:
                     ((column, value),) = where.items()
-                    self._create_if_absent(connection, name, file)
+                    self._create_if_absent(connection, table, schema, file)
                     connection.execute(
                         f"DELETE FROM {name} WHERE {_column(column)} = $value", {"value": value}
                     )
@@ -189,7 +189,7 @@ class DuckDBWarehouse:
             start = time.perf_counter()
             name = _name(table).sql("duckdb")
             with self.connect() as connection, _transaction(connection):
-                self._create_if_absent(connection, name, file)
+                self._create_if_absent(connection, table, schema, file)
                 rows = self._insert(connection, name, file, key)
         return Receipt(self.address(table), rows, time.perf_counter() - start)
 
@@ -267,12 +267,21 @@ class DuckDBWarehouse:
                 )
         return done
 
-    @staticmethod
-    def _create_if_absent(connection, name: str, file: Path) -> None:
+    def _create_if_absent(
+        self, connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema, file: Path
+    ) -> None:
+        name = _name(table).sql("duckdb")
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS {name} AS FROM read_parquet($file) LIMIT 0",
             {"file": str(file)},
         )
+        there = {column for column, *_ in connection.execute(f"DESCRIBE {name}").fetchall()}
+        if strange := there ^ {*schema.names}:
+            raise PersonaError(
+                f"The table {self.address(table)} in {self.path} is of another version, with or "
+                f"without {', '.join(sorted(strange))}: move {self.path.parent} away, or set "
+                "PERSONA_HOME to another folder, and run again."
+            )
 
     @staticmethod
     def _insert(connection, name: str, file: Path, key: Sequence[str] = ()) -> int:

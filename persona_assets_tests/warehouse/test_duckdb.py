@@ -101,6 +101,18 @@ class TestTheFile:
         with warehouse.ibis_table("select") as table:
             assert table.count().execute() == 1
 
+    @pytest.mark.parametrize("names", [["id"], ["id", "language", "moment", "later"]])
+    def test_a_table_of_another_version_is_named_and_stays(self, filled, names):
+        schema = pa.schema({name: pa.string() for name in names})
+        before = rows_of(filled)
+        for write in (
+            lambda: filled.append("t", schema, []),
+            lambda: filled.replace("t", schema, [], where={"language": "en"}),
+        ):
+            with pytest.raises(PersonaError, match=r"persona\.t .* another version.*PERSONA_HOME"):
+                write()
+        assert rows_of(filled) == before
+
     def test_nothing_is_locked_while_batches_are_drawn(self, filled):
         def drawn():
             with python(HELD, filled.path, 0) as other:
@@ -135,7 +147,8 @@ if eval(sys.argv[2]):
 else:
     real = module._count
     module._count = killed
-schema = pa.schema({"id": pa.int64(), "language": pa.string()})
+schema = pa.schema({"id": pa.int64(), "language": pa.string(), "tags": pa.list_(pa.string()),
+                    "moment": pa.timestamp("us", tz="UTC")})
 batch = pa.RecordBatch.from_pylist([{"id": 9, "language": "en"}] * 50_000, schema=schema)
 DuckDBWarehouse(sys.argv[1]).replace("t", schema, [batch], **eval(sys.argv[2]))
 """
