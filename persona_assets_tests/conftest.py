@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from persona_assets import run, sample, schemas
 from persona_assets.languages import LANGUAGES, countries
@@ -19,6 +20,10 @@ from persona_assets.warehouse import DuckDBWarehouse
 
 CUSTOMERS = 400
 SUPPRESSED = 7
+
+# The same examples every time, however long one takes, and nothing kept from run to run.
+hypothesis_settings.register_profile("same", deadline=None, derandomize=True, database=None)
+hypothesis_settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)
