@@ -107,13 +107,13 @@ def test_an_answer_in_another_shape_is_read_all_the_same(message, text):
         Answer(status=500, raw=b"{}", headers={"retry-after-ms": "1"}),
         Answer(status=503, raw=b"{}", headers={"retry-after-ms": "1"}),
         Answer(cut=True),
-        Answer(delay=0.6),
+        Answer(delay=3.0),
     ],
     ids=["429", "500", "503", "cut", "late"],
 )
 def test_a_busy_server_is_asked_again(trouble, quick_retries):
     with chat_server(in_turn([trouble, GOOD])) as server:
-        found = reply(server.url, retries=1, timeout_seconds=0.3)
+        found = reply(server.url, retries=1, timeout_seconds=2)
     assert found.text == GOOD.content
     assert len(server.calls) == 2
     # Nobody knows whether a request without an answer was charged.

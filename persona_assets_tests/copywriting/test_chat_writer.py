@@ -209,7 +209,7 @@ def trouble_of(brief_number, asked_before):
         Answer(status=429, raw=b"{}", headers=BUSY),
         Answer(status=500, raw=b"<html>", headers=BUSY),
         Answer(status=503, raw=b"{}", headers=BUSY),
-        Answer(delay=0.7),
+        Answer(delay=3.5),
         Answer(cut=True),
     ]
     return kinds[brief_number // 5 % 5]
@@ -228,7 +228,7 @@ def test_with_a_fifth_of_the_requests_failing_every_brief_is_written_once(quick_
 
     work = briefs(250)
     with chat_server(answer) as server:
-        chat = writer(server.url, concurrency=32, retries=2, timeout_seconds=0.5)
+        chat = writer(server.url, concurrency=32, retries=2, timeout_seconds=3)
         kept, raised = write(chat, work)
     assert raised is None
     assert kept.hashes == [one.prompt_hash for one in work]
