@@ -146,7 +146,7 @@ class ChatModel:
             max_retries=retries,
             http_client=self._http,
         )
-        # Whole: the client takes a tenth of its time to put one together.
+        # Whole, so that the client need not put it together for each request.
         self._path = f"{self.url}/chat/completions"
         self._manner = _Manner()
         self._known = False
