@@ -102,7 +102,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory):
     for model in schemas.SOURCES:
         table = pa.Table.from_pylist(rows[model.__name__], schema=schemas.arrow_schema(model))
         pq.write_table(table, folder / "source" / f"{model.__name__}.parquet")
-    settings = load_settings(home=folder / "home", source=folder / "source", k_max=2)
+    settings = load_settings(
+        home=folder / "home", source=folder / "source", k_max=2, unsubscribe_key="a secret"
+    )
     with contextlib.redirect_stderr(io.StringIO()) as log:
         run.run(settings, LANGUAGES, None)
     os.environ.pop("DAGSTER_HOME", None)
