@@ -25,8 +25,9 @@ from persona_assets.errors import PersonaError, WarehouseBusy
 from persona_assets.warehouse.base import OUR_DATASET, SOURCE_DATASET, Layout, Receipt
 from persona_assets.warehouse.googlesql import Query
 
-# The first storage version with zstd, which makes e-mails a tenth of their size and is as fast.
-_STORAGE = "STORAGE_VERSION 'v1.2.0'"
+# The first storage version with zstd, which makes e-mails a tenth of their size and is as fast. A
+# group of rows is in memory until it is full: 122,880 e-mails, as DuckDB has it, are 300 MB.
+_STORAGE = "STORAGE_VERSION 'v1.2.0', ROW_GROUP_SIZE 30720"
 _HOLDER = re.compile(r"lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
 
 
