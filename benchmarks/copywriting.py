@@ -115,7 +115,10 @@ def _publish(home: Path, customers: int) -> dict[str, float]:
     job = build_defs(
         load_settings(home=home, sample_customers=round(EMAILS * 1.02))
     ).resolve_implicit_global_asset_job_def()
-    config = {"ops": {"emails": {"config": {"customers": customers}}}}
+    config = {
+        "ops": {"emails": {"config": {"customers": customers}}},
+        "loggers": {"progress": {}},
+    }
     emails, seconds = 0, 0.0
     with dg.DagsterInstance.ephemeral() as instance:
         for language in LANGUAGES:
