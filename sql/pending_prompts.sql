@@ -11,6 +11,16 @@ refused AS (
   FROM persona.drafts
   WHERE language = @language AND writer = @writer
   QUALIFY ROW_NUMBER() OVER (PARTITION BY prompt_hash ORDER BY attempt DESC) = 1
+),
+
+-- One for each prompt: a window over whole prompts would hold them all.
+customers AS (
+  SELECT MIN(user_id) AS user_id
+  FROM persona.final_prompts
+  WHERE language = @language
+    AND audience_hash <= @cutoff
+    AND NOT holdout
+  GROUP BY prompt_hash
 )
 
 SELECT
@@ -29,11 +39,9 @@ SELECT
   COALESCE(r.attempt, 0) + 1 AS attempt,
   r.problems AS refused_for
 FROM persona.final_prompts AS p
+JOIN customers AS c ON c.user_id = p.user_id
 LEFT JOIN settled AS s ON s.prompt_hash = p.prompt_hash
 LEFT JOIN refused AS r ON r.prompt_hash = p.prompt_hash
 WHERE p.language = @language
-  AND p.audience_hash <= @cutoff
-  AND NOT p.holdout
   AND s.prompt_hash IS NULL
   AND COALESCE(r.attempt, 0) < @attempts
-QUALIFY ROW_NUMBER() OVER (PARTITION BY p.prompt_hash ORDER BY p.user_id) = 1
