@@ -54,7 +54,9 @@ class BoundedClient(openai.DefaultHttpxClient):
         with self._connection() as connection:
             return self._send(connection, request, **options)
 
-    def _send(self, connection: Any, request: Any, **options: Any) -> Any:
+    def _send(
+        self, connection: openai.DefaultHttpxClient, request: Any, **options: Any
+    ) -> Any:
         end = time.monotonic() + self._seconds
         self._counts.unanswered += 1
         try:

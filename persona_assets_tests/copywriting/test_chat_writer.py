@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import threading
 from collections import Counter
 from datetime import date
@@ -173,6 +174,21 @@ def test_as_many_requests_at_once_as_allowed_and_no_more():
         kept, raised = write(writer(server.url, concurrency=6), briefs(36))
     assert (raised, len(kept)) == (None, 36)
     assert server.busiest == 6
+
+
+@pytest.mark.parametrize("answers", [email(), Answer(status=401)], ids=["written", "refused"])
+def test_the_interpreter_takes_turns_as_before_when_writing_has_ended(answers):
+    usual, while_writing = sys.getswitchinterval(), set()
+
+    def some():
+        for one in briefs(3):
+            while_writing.add(sys.getswitchinterval())
+            yield one
+
+    with chat_server(lambda call, number: answers) as server:
+        write(writer(server.url), some())
+    assert while_writing and max(while_writing) < usual
+    assert sys.getswitchinterval() == usual
 
 
 def test_briefs_are_taken_as_they_are_needed_and_drafts_kept_as_they_come():
